@@ -91,12 +91,13 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
             let cli = Box::new(cli);
             Ok(if refresh { Invocation::Refresh(cli) } else { Invocation::Run(cli) })
         }
-        Err(error)
-            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
-        {
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => {
             Ok(Invocation::Print(error.render().to_string()))
         }
-        // Looked up only after a failure, because a cache hit must not pay for it.
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            Ok(Invocation::Print(help(&error, &arguments)))
+        }
+        // Looked for only here: a cache hit must not pay for it.
         Err(error) => match help_or_version(&arguments) {
             Some(arguments) => parse(arguments),
             None => Err(usage::error(error)),
@@ -104,7 +105,20 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation> {
     }
 }
 
-/// The command line with the command that the link's name contains.
+/// The help that clap found to be requested. Only the whole description has the order of the commands and the groups
+/// of the options.
+fn help(request: &clap::Error, arguments: &[OsString]) -> String {
+    let text = request.render().to_string();
+    let program = program();
+    let names = usage::command(usage::line(&text)).skip(1);
+    let command = names.fold(&program, |it, name| it.find_subcommand(name).unwrap_or(it));
+    let mut command = command.clone();
+    let is_long = arguments.iter().take_while(|word| *word != "--").any(|word| word == "--help");
+    let help = if is_long { command.render_long_help() } else { command.render_help() };
+    help.to_string()
+}
+
+/// A command line in which the words stand that its link is named after.
 fn of_link(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(link) = arguments.first() {
         let words = consumer::words_of_helper(Path::new(link), arguments.get(1));
@@ -312,7 +326,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_named_after_a_platform_or_version_has_all_commands() {
+    fn the_short_help_leaves_out_what_the_long_help_has() {
+        let print = |line: &str| match parse_words(&line.split(' ').collect::<Vec<_>>()) {
+            Ok(Invocation::Print(text)) => text,
+            other => panic!("{line}: {other:?}"),
+        };
+        for (line, command, is_long) in [
+            ("yc-id-token -h", "yc-id-token", false),
+            ("yc-id-token --help", "yc-id-token", true),
+            ("yc-id-token --profile token vault -h", "yc-id-token vault", false),
+            ("yc-id-token vault token --help", "yc-id-token vault token", true),
+            ("yc-id-token help setup kubectl", "yc-id-token setup kubectl", true),
+            ("yc-id-token-kubectl -h", "yc-id-token kubectl", false),
+        ] {
+            let help = print(line);
+            assert!(help.contains(&format!("\nUsage: {command} [OPTIONS]")), "{line}: {help}");
+            assert_eq!(help.contains("--oauth-endpoint"), is_long, "{line}: {help}");
+        }
+    }
+
+    #[test]
+    fn a_file_named_after_a_platform_or_a_version_is_the_whole_program() {
         for name in ["yc-id-token-linux-amd64", "yc-id-token-v1.2.3-darwin-arm64.bin"] {
             let Ok(Invocation::Print(text)) = parse_words(&[name, "--version"]) else {
                 panic!("not printed");

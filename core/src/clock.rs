@@ -4,8 +4,8 @@
 //! credential was obtained (the `Date` header of RFC 9110 section 6.6.1). So a wrong local clock neither
 //! keeps a token too long nor drops it too early.
 //!
-//! The local clock can be set, the machine's uptime cannot. A [`Moment`] has both, and the larger of the two
-//! elapsed times is used.
+//! The local clock can be set, the machine's uptime cannot. A [`Moment`] has both, and the larger elapsed time
+//! counts.
 
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -31,7 +31,7 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
-    /// Seconds since the epoch, rounded down.
+    /// Seconds since 1970, rounded down.
     pub const fn unix_seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -61,7 +61,7 @@ impl Timestamp {
         self.since(other).max(other.since(self))
     }
 
-    /// From a time of the file system; times before 1970 become 1970.
+    /// Converts a time of the file system. Times before 1970 become 1970.
     pub fn of(time: SystemTime) -> Self {
         Self(millis(time.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
@@ -76,7 +76,7 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// The same for people: with the time until then, or since then.
+    /// The timestamp with its distance from `now`, for people.
     pub const fn beside(self, now: Self) -> RelativeTime {
         RelativeTime { at: self, now }
     }
@@ -87,8 +87,7 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// `YYYY-MM-DDTHH:MM:SSZ`, the one format that every consumer accepts. Other years are clamped to 0000
-    /// and 9999.
+    /// `YYYY-MM-DDTHH:MM:SSZ`, the format that every consumer accepts. Other years are clamped to 0000 and 9999.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.unix_seconds().clamp(FIRST_SECOND, LAST_SECOND);
         let at = OffsetDateTime::from_unix_timestamp(seconds).ok().ok_or(fmt::Error)?;
@@ -105,7 +104,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A timestamp with its distance from another, which is now: `2026-11-23T20:15:38Z (in 41 min)`.
+/// A timestamp with its distance from the current time: `2026-11-23T20:15:38Z (in 41 min)`.
 #[derive(Clone, Copy, Debug)]
 pub struct RelativeTime {
     at: Timestamp,
@@ -146,7 +145,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 pub struct Offset(i64);
 
 impl Offset {
-    /// Smaller differences come from the `Date` header's whole seconds and the network latency.
+    /// Smaller differences are caused by the whole seconds of the `Date` header and by the network latency.
     const NOISE: i64 = 2_000;
 
     /// The offset, if the server reported the time `server` at the local time `local`.
@@ -172,7 +171,7 @@ impl Offset {
     }
 }
 
-/// The time since the machine was started, in milliseconds, including suspended time.
+/// The time since the machine booted, in milliseconds, including suspended time.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
 pub struct Uptime(u64);
@@ -182,7 +181,7 @@ impl Uptime {
         Self(millis)
     }
 
-    /// The time since `earlier`; zero after a restart of the machine.
+    /// The time since `earlier`; zero after a reboot.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -206,9 +205,9 @@ impl From<Timestamp> for Moment {
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     System,
-    /// For tests.
+    /// A fixed time, for tests.
     Fixed(Moment),
-    /// For tests of processes that stay: time passes only while they sleep.
+    /// For tests of long-running processes: time passes only while they sleep.
     #[cfg(test)]
     Simulated(&'static SimulatedTime),
 }
@@ -249,8 +248,8 @@ fn system_now() -> Timestamp {
     Timestamp::of(SystemTime::now())
 }
 
-/// Only Linux has a clock that cannot be set and includes suspended time. `sysinfo` has whole seconds, which
-/// is enough, and is cheaper in a static program than a search for the vDSO's clock.
+/// Only Linux has a clock that cannot be set and includes suspended time. `sysinfo` has whole seconds, which is
+/// enough, and costs a static program less than a search for the vDSO's clock.
 #[cfg(target_os = "linux")]
 #[expect(clippy::unnecessary_wraps, reason = "other systems do not report it")]
 fn system_uptime() -> Option<Uptime> {
@@ -273,7 +272,7 @@ pub struct Deadline {
 impl Deadline {
     pub fn within(budget: Duration) -> Self {
         let now = Instant::now();
-        // A huge budget overflows the clock on some systems; a day is more than any run takes.
+        // A huge budget overflows the clock on some systems. A day is more than any run takes.
         let at = now.checked_add(budget).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Self { at, budget }
     }

@@ -1,6 +1,6 @@
 //! Colours at a terminal. Every escape sequence of the program is in this file.
 //!
-//! They are put around messages, which are filtered already: text from outside the program cannot contain one.
+//! They surround messages, which are filtered already: text from outside the program cannot contain one.
 
 use std::io::{IsTerminal as _, stderr, stdout};
 
@@ -45,10 +45,10 @@ impl Colours {
         Self::of(env, || stderr().is_terminal())
     }
 
-    /// `NO_COLOR` wins over `CLICOLOR_FORCE`, and that over what the output is.
+    /// `NO_COLOR` has precedence over `CLICOLOR_FORCE`, which has precedence over the kind of output.
     ///
-    /// A console of Windows has to be switched to escape sequences, which needs `unsafe`. A terminal there that
-    /// always understands them, such as that of Git for Windows, sets `TERM` as on other systems.
+    /// A Windows console must be switched to escape sequences, which needs `unsafe`. A terminal there that always
+    /// supports them, such as that of Git for Windows, sets `TERM` as on other systems.
     fn of(env: &Env, is_terminal: impl Fn() -> bool) -> Self {
         let is_forced = || env.get(env::CLICOLOR_FORCE).is_some_and(|value| value != "0");
         let has_colours = || env.get(env::TERM).is_some_and(|kind| kind != "dumb");

@@ -11,8 +11,8 @@ use crate::clock::{Moment, Offset, Timestamp, Uptime};
 
 /// Secret text. `Debug` prints `[redacted]`, there is no `Display`, and the memory is wiped on drop.
 ///
-/// Security: wiping is best effort. JSON parsers, TLS and the buffer of standard output make copies that are
-/// not wiped; that is one reason why the process is not dumpable.
+/// Security: wiping is best effort. JSON parsers, TLS and the buffer of standard output make copies that are not
+/// wiped, which is one reason why the process is not dumpable.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -67,8 +67,7 @@ pub struct Credential<T> {
     pub lifetime: Lifetime,
 }
 
-/// When a credential was obtained and when it expires, and what is needed to judge that with a wrong local
-/// clock.
+/// When a credential was obtained and when it expires, with the data to judge that under a wrong local clock.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Lifetime {
     /// By the local clock.
@@ -101,16 +100,16 @@ impl Lifetime {
         self.expires_at.shifted(self.clock_offset.reversed())
     }
 
-    /// The same, but earlier by `skew`, so that a program asks again in time; by no more than a tenth of the whole
-    /// lifetime, or a token that is valid for a minute would be reported as expired.
+    /// The same, but earlier by `skew`, so that a program refreshes in time. At most a tenth of the lifetime, or a
+    /// token that is valid for a minute would be reported as expired.
     pub fn expires_early_here(&self, skew: Duration) -> Timestamp {
         self.expires_at_here().minus(skew.min(self.whole() / 10))
     }
 
     /// The remaining lifetime; zero after expiry.
     ///
-    /// If the clock is now before `obtained_at`, it was set back and the elapsed time is unknown: the result
-    /// is zero. If it was set back by less, the uptime shows the elapsed time.
+    /// If the clock is now before `obtained_at`, it was set back and the elapsed time is unknown: the result is zero.
+    /// If it was set back by less, the uptime gives the elapsed time.
     pub fn left(&self, now: Moment) -> Duration {
         if now.at < self.obtained_at {
             return Duration::ZERO;
@@ -137,7 +136,7 @@ mod tests {
     #[test]
     fn the_lifetime_is_measured_by_the_servers_clock() {
         let seconds = Timestamp::from_unix_seconds;
-        // The local clock is ten minutes slow: the server said 1600 when it read 1000.
+        // The local clock is ten minutes slow: the server's was 1600 when the local one read 1000.
         let lifetime = Lifetime::new(
             seconds(1_000).into(),
             seconds(1_600 + 3_600),

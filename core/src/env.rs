@@ -7,7 +7,7 @@ mod variables;
 
 pub use variables::*;
 
-/// What the names of this program's own variables begin with.
+/// The prefix of this program's own variables.
 pub const OWN: &str = "YC_ID_TOKEN_";
 
 #[derive(Clone, Copy, Debug)]
@@ -21,27 +21,27 @@ pub struct Var {
 pub enum Env {
     /// The process's environment.
     Real,
-    /// A made-up one, for tests.
+    /// A replacement for tests.
     Fake(HashMap<&'static str, String>),
-    /// Another one, with variables that win over it: what a program would be started with.
+    /// The environment of a program that would be started: another one with changes.
     Changed { changes: HashMap<String, String>, rest: Box<Self> },
 }
 
 impl Env {
-    /// Whether the terminal is told to show UTF-8.
+    /// Whether the terminal shows UTF-8.
     pub fn is_utf8(&self) -> bool {
         let locale = [LC_ALL, LC_CTYPE, LANG].into_iter().find_map(|var| self.get(var));
         let locale = locale.unwrap_or_default().to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     }
 
-    /// The value of a variable; an empty one counts as not set, as does one that is not UTF-8.
+    /// The value of a variable. An empty one, or one that is not UTF-8, counts as not set.
     pub fn get(&self, var: Var) -> Option<String> {
         self.raw(var)?.into_string().ok().filter(|value| !value.is_empty())
     }
 
-    /// The value of a variable of this program, as it is: an empty one, or one that is not UTF-8, is a
-    /// mistake that the caller reports.
+    /// The unchanged value of a variable of this program. One that is empty or not UTF-8 is an error, which the
+    /// caller reports.
     pub fn given(&self, var: Var) -> Option<OsString> {
         self.raw(var)
     }
@@ -51,8 +51,8 @@ impl Env {
         self.raw(var).filter(|value| !value.is_empty())
     }
 
-    /// The value of a setting that two programs have a variable for. The first that is set decides, even
-    /// if it is empty, which then counts as not set: so OpenBao reads its own variables and Vault's.
+    /// The value of a setting for which two programs have a variable. The first that is set decides. If that is
+    /// empty, the setting counts as not set. OpenBao reads its own variables and Vault's in this way.
     pub fn first(&self, vars: [Var; 2]) -> Option<(Var, String)> {
         let (var, value) = vars.into_iter().find_map(|var| Some((var, self.raw(var)?)))?;
         value.into_string().ok().filter(|value| !value.is_empty()).map(|value| (var, value))
@@ -69,9 +69,9 @@ impl Env {
     }
 }
 
-/// The names of the variables of this process that begin like this, for a child that must not inherit them.
-/// Windows does not mind the case of names.
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+/// The variables of this process with this prefix, for a child that must not inherit them. On Windows, the case of
+/// names does not matter.
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     let names = std::env::vars_os().map(|(name, _)| name);
     let is_start = |name: &[u8]| {
@@ -80,7 +80,7 @@ pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     names.filter(|name| name.as_encoded_bytes().get(..start.len()).is_some_and(is_start)).collect()
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` call: every reader of what others wrote, each with what must hold
-//! whatever it is given. The tests give it the corpus.
+//! The functions that the fuzz targets in `fuzz/` call: every parser of foreign input, with the properties that must
+//! hold for any input. The tests run them on the corpus.
 
 use std::path::Path;
 
@@ -21,18 +21,18 @@ pub fn key_file(data: &[u8]) {
     let parsed = AuthorizedKey::parse(data, Path::new("key.json"));
     let signed = parsed.and_then(|key| key.check());
     if let Err(error) = signed {
-        is_told_in_two_lines(&error);
+        check_printed_error(&error);
     }
 }
 
-/// yc's configuration. Wherever in it a secret stands, no error repeats it.
+/// yc's configuration. No error repeats a secret, wherever it is in the file.
 pub fn yc_config(data: &[u8]) {
     let secret = "hunter2".repeat(12);
     let mut content = data.to_vec();
     if let Ok(text) = std::str::from_utf8(data) {
         content = text.replace("SECRET", &secret).into_bytes();
     }
-    // The same word can stand there already.
+    // The same word can be there already.
     let shows = |text: &str| {
         text.contains("hunter2hunter2") && !String::from_utf8_lossy(data).contains("hunter2")
     };
@@ -40,13 +40,13 @@ pub fn yc_config(data: &[u8]) {
     for name in [None, Some("p")] {
         let profile = YcProfile::parse(&content, path, name);
         let error = profile.map_or_else(|error| error, |profile| profile.has_no_credentials());
-        is_told_in_two_lines(&error);
-        let told = format!("{error} {}", error.hint().unwrap_or_default());
-        assert!(!shows(&told), "{told}");
+        check_printed_error(&error);
+        let printed = format!("{error} {}", error.hint().unwrap_or_default());
+        assert!(!shows(&printed), "{printed}");
     }
 }
 
-/// An ID token: as it comes, and in the right form around any header and any claims.
+/// An ID token: raw bytes, and a valid token around any header and any claims.
 pub fn jwt_claims(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (header, claims) = text.split_once('\n').unwrap_or((r#"{"alg":"RS256"}"#, text));
@@ -68,13 +68,13 @@ pub fn dates(data: &[u8]) {
     for read in [Timestamp::parse_http_date, Timestamp::parse_rfc3339] {
         let Some(at) = read(text) else { continue };
         let again = Timestamp::parse_rfc3339(&at.to_string()).map(Timestamp::unix_seconds);
-        // An offset can lead out of the years that can be printed.
+        // An offset can lead to years that cannot be printed.
         let day = 86_400;
         assert!(again.is_some_and(|again| again.abs_diff(at.unix_seconds()) < day), "{text:?}");
     }
 }
 
-/// Addresses of servers and proxies; and a server's words, as they are repeated.
+/// Addresses of servers and proxies, and texts of servers as they are repeated in errors.
 pub fn addresses(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match Endpoint::parse("endpoint", text) {
@@ -88,7 +88,7 @@ pub fn addresses(data: &[u8]) {
                     .any(|here| endpoint.as_str().starts_with(here));
             assert!(is_here, "{text:?} would be sent a token in plain http");
         }
-        Err(error) => is_told_in_two_lines(&error),
+        Err(error) => check_printed_error(&error),
     }
     // A URL is read without the line breaks and tabs in it.
     if !text.replace(['\n', '\r', '\t'], "").contains("hunter2") {
@@ -106,11 +106,11 @@ pub fn addresses(data: &[u8]) {
     assert!(!words.split(|c: char| !c.is_ascii_alphanumeric()).any(is_long), "{words:?}");
 }
 
-/// Whatever an error quotes, it is told in two lines that do nothing to a terminal.
-pub fn is_told_in_two_lines(error: &Error) {
-    let mut told = Vec::new();
-    Report::of(error).print(ErrorFormat::Text, Colours::NONE, &mut told);
-    let told = String::from_utf8_lossy(&told);
-    assert!(told.lines().count() <= 2, "{told:?}");
-    assert!(!told.chars().any(|c| c.is_control() && c != '\n'), "{told:?}");
+/// An error is printed as two lines without terminal control, whatever it quotes.
+pub fn check_printed_error(error: &Error) {
+    let mut printed = Vec::new();
+    Report::of(error).print(ErrorFormat::Text, Colours::NONE, &mut printed);
+    let printed = String::from_utf8_lossy(&printed);
+    assert!(printed.lines().count() <= 2, "{printed:?}");
+    assert!(!printed.chars().any(|c| c.is_control() && c != '\n'), "{printed:?}");
 }

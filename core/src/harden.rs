@@ -1,7 +1,7 @@
 //! Protects the memory of this process: no core files, and no reading by other processes of the user.
 
-/// Disables core files, and access to the memory by other processes of the user. Errors are ignored: without
-/// the protection, the program is as safe as programs that have none.
+/// Disables core files, and access to the memory by other processes of the user. Errors are ignored: without this
+/// protection, the program is as safe as programs that never have it.
 pub fn process() {
     system::process();
 }
@@ -13,8 +13,8 @@ pub fn report_file_size_limit() {
     system::report_file_size_limit();
 }
 
-/// Disables core files of programs that are started from now on, as they may receive a token. A child
-/// inherits the limit, but not the dumpable flag.
+/// Disables core files of programs that are started later, because they may receive a token. A child inherits the
+/// limit, but not the dumpable flag.
 pub fn children() {
     #[cfg(unix)]
     system::limit_core_files();

@@ -1,8 +1,9 @@
-//! What hands out a credential: settings, cache, broker, source and consumers, and what these stand on.
+//! The core of the program, which every run uses: settings, cache, broker, source, consumers, and the modules below
+//! them.
 //!
-//! The commands that only people run, and the agent, are in the crate of the program, which shows this crate's modules
-//! as its own; its documentation has the map. The two are apart because a cache hit runs this one alone: it is built to
-//! be fast, the other one to be small.
+//! The commands that only people run, and the agent, are in another crate. The program's crate re-exports all
+//! modules, and its documentation has the map. The crates are separate because a cache hit runs only this one: it is
+//! built to be fast, the other one to be small.
 //!
 //! This library is internal to the program: any item can change in any release.
 

@@ -33,7 +33,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// What the names of this project's crates begin with.
+/// The prefix of this project's crates.
 const OWN_CRATES: &str = "yc_id_token";
 
 /// Starts the log if it is requested. `verbosity` is the number of `-v`.
@@ -60,7 +60,7 @@ pub fn start(verbosity: u8, file: Option<&Path>, log_format: LogFormat) -> Resul
     format.finish().with(own_events).try_init().map_err(Error::internal)
 }
 
-/// Text, as the library has it, or JSON.
+/// The library's text format, or JSON.
 struct EventFormat(LogFormat);
 
 impl<S, N> FormatEvent<S, N> for EventFormat
@@ -90,7 +90,7 @@ where
     }
 }
 
-/// The fields of an event. Each is filtered by itself, so that the filter of the line leaves the JSON as it is.
+/// The fields of an event. Each is filtered separately, so that the filter of the line does not change the JSON.
 struct Fields(Map<String, Value>);
 
 impl Fields {

@@ -1,4 +1,4 @@
-//! Reads pipes and terminals that are given instead of files, within the time limit of the run.
+//! Reads pipes and terminals that are passed as files, within the time limit of the run.
 //!
 //! Files are opened with `O_NONBLOCK`, which has no effect on regular files. A read from a pipe, such as a
 //! shell's `<(…)`, waits until its writer closes it or the time limit ends. On Windows, reads just block.

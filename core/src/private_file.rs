@@ -1,5 +1,5 @@
-//! Private files: opened without following links, refused unless only this user can read them, written whole
-//! or not at all. Code for one system is in the files below this one.
+//! Private files: opened without following links, refused unless only this user can read them, written whole or not
+//! at all. Code for one system is in its submodules.
 //!
 //! On Unix a file is private if it is a regular file of this user, and closed to group and others. On
 //! Windows the user's profile folder is closed to others by inheritance, and files are only checked
@@ -24,10 +24,10 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-/// How the names of files begin that are not finished yet.
+/// The prefix of unfinished files.
 pub const TEMPORARY: &str = ".yc-id-token-";
 
-/// What is wrong with a file that every user can write.
+/// The problem of a file that every user can write.
 pub const OPEN: &str = "can be written by every user";
 
 /// Why a private file was not read.
@@ -43,7 +43,7 @@ pub enum Unread {
 
 /// Reads a file that this program wrote, of at most `limit` bytes.
 ///
-/// Security: a link, a pipe or a file that others could have written is not even waited for.
+/// Security: a link, or a file that others could have written, is refused. A pipe is never waited for.
 pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
     let file = match system::open_own(&current_folder::resolve(path)) {
         Ok(file) => file,
@@ -66,7 +66,7 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
     read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
 
-/// Why a secret of the user was not read.
+/// Why a user's secret was not read.
 #[derive(Debug)]
 pub enum UnreadSecret {
     /// Others can read it: its permissions.
@@ -81,11 +81,11 @@ impl From<io::Error> for UnreadSecret {
     }
 }
 
-/// Reads a secret that the user keeps in a file: an authorized key, a token. Links are followed and pipes
-/// are read (`<(…)` keeps a key off the disk), but a file that other users can read is refused.
+/// Reads a secret from a file of the user: an authorized key, a token. Links are followed and pipes are read (`<(…)`
+/// keeps a key off the disk), but a file that other users can read is refused.
 ///
-/// The group may read a file of another user: so Kubernetes mounts a secret for a container
-/// that does not run as root.
+/// A file of another user may be readable by the group: Kubernetes mounts secrets in this way for a container that
+/// does not run as root.
 pub fn read_users_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, UnreadSecret> {
     let file = system::open_following(&current_folder::resolve(path))?;
     let metadata = file.metadata()?;
@@ -104,14 +104,14 @@ pub fn belongs_to_another_user(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| system::is_of_another_user(&metadata))
 }
 
-/// Reads a file that holds no secret, such as the configuration, of at most `limit` bytes.
+/// Reads a file without secrets, such as the configuration, of at most `limit` bytes.
 pub fn read_plain(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = system::open_following(&current_folder::resolve(path))?;
     let metadata = file.metadata()?;
     read_whole(file, &metadata, limit)
 }
 
-/// Reads a file that names programs to run: only this user and root may be able to write it.
+/// Reads a file that names programs to run. Only this user and root may be able to write it.
 pub fn read_settings(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     let file = system::open_following(&current_folder::resolve(path)).map_err(Unread::Io)?;
     let metadata = file.metadata().map_err(Unread::Io)?;
@@ -130,7 +130,7 @@ fn read_whole(file: File, metadata: &Metadata, limit: u64) -> io::Result<Vec<u8>
 }
 
 fn read_up_to(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
-    // One byte more than expected, so that the end of the file is seen without growing the buffer.
+    // One byte more than expected, so that the end of the file is found without growing the buffer.
     let capacity = usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     if metadata.is_file() {
@@ -165,17 +165,17 @@ fn write_with(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
 pub struct Access {
     /// Its permissions.
     pub mode: u32,
-    /// The group that it belongs to, if not to that of this process.
+    /// Its group, if it is not that of this process.
     pub group: Option<u32>,
 }
 
 impl Access {
-    /// This user alone.
+    /// Only this user.
     pub const PRIVATE: Self = Self { mode: 0o600, group: None };
 }
 
-/// Writes a file that another program reads. One that is a mount point of its own, as containers have
-/// them, cannot be renamed over: its content is replaced, and it is closed to others before.
+/// Writes a file that another program reads. A mount point, as in containers, cannot be replaced by a rename: it is
+/// closed to others, and its content is replaced.
 pub fn write_output(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
     match write_with(path, content, access) {
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
@@ -188,7 +188,7 @@ pub fn write_output(path: &Path, content: &[u8], access: Access) -> io::Result<(
     file.sync_all()
 }
 
-/// Whether a file has this content and access already.
+/// Whether a file already has this content and access.
 pub fn is_written(path: &Path, content: &[u8], access: Access) -> bool {
     system::open_own(path).is_ok_and(|file| {
         let metadata = file.metadata();
@@ -201,28 +201,28 @@ pub fn is_written(path: &Path, content: &[u8], access: Access) -> bool {
     })
 }
 
-/// Opens a file for appending, 0600, making it if need be. A link is not followed, and the reader of a
-/// pipe is not waited for.
+/// Opens a file for appending, and creates it with mode 0600 if necessary. A link is not followed, and a pipe is not
+/// waited for.
 pub fn append(path: &Path) -> io::Result<File> {
     system::options_without_waiting().append(true).create(true).open(current_folder::resolve(path))
 }
 
-/// Opens a lock file, 0600, making it if need be. A link is not followed.
+/// Opens a lock file, and creates it with mode 0600 if necessary. A link is not followed.
 pub fn open_lock(path: &Path) -> io::Result<File> {
     system::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-/// Makes a file that must not be there yet, 0600.
+/// Creates a file of mode 0600, which must not exist yet.
 pub fn create_new(path: &Path) -> io::Result<File> {
     system::options().write(true).create_new(true).open(path)
 }
 
-/// The paths of what is in a folder, `limit` at most; none of a folder that cannot be read.
+/// The paths in a folder, at most `limit`. Empty if the folder cannot be read.
 pub fn list(folder: &Path, limit: usize) -> Vec<PathBuf> {
     system::list(folder, limit).unwrap_or_default()
 }
 
-/// Opens the terminal that this process is controlled by, if there is one.
+/// Opens the controlling terminal of this process, if it has one.
 #[cfg(unix)]
 pub fn open_terminal() -> io::Result<File> {
     File::open("/dev/tty")
@@ -238,32 +238,31 @@ pub fn make_own_folder(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a new folder that only this user can enter, and that is removed with its content when the result is dropped.
+/// Creates a folder that only this user can enter. It is removed with its content when the result is dropped.
 pub fn make_temporary_folder(above: &Path) -> io::Result<TempDir> {
     system::private_folders(tempfile::Builder::new().prefix("yc-id-token-")).tempdir_in(above)
 }
 
 /// Checks that a folder belongs to this user. Returns the permissions of others there, which should be none.
 pub fn look_at_folder(path: &Path) -> io::Result<u32> {
-    system::folder_of_ours(path, &std::fs::symlink_metadata(path)?)
+    system::own_folder(path, &std::fs::symlink_metadata(path)?)
 }
 
-/// How many bytes this user can still write to the file system of a folder, if that is known.
+/// How many bytes this user can still write to a folder's file system, if known.
 pub fn space_left(folder: &Path) -> Option<u64> {
     system::space_left(folder)
 }
 
-/// Whether owners and modes of files are checked and set here. Windows has access lists instead, which stay as they
-/// are.
+/// Whether owners and modes of files are checked and set. Windows has access lists instead, which are not changed.
 pub const CHECKS_PERMISSIONS: bool = cfg!(unix);
 
-/// Whether a file is where `chmod` has no effect.
+/// Whether `chmod` has no effect on a file.
 pub fn has_no_permissions(path: &Path) -> bool {
     system::has_no_permissions(path)
 }
 
-/// Whether a lock on this folder's files could block for ever, as on NFS without its lock service:
-/// there, even asking without blocking may never return.
+/// Whether a lock on this folder's files could block for ever, as on NFS without its lock service: even a call that
+/// should not block may never return there.
 pub fn locks_can_hang(folder: &Path) -> bool {
     system::is_network_file_system(folder)
 }
@@ -276,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_we_write_is_private_and_comes_back() {
+    fn a_written_file_is_private_and_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
         write(&path, b"first").unwrap();
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_have_written_is_not_read() {
+    fn a_file_that_others_could_have_written_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("entry");
         write(&path, b"token").unwrap();
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_ours_is_closed() {
+    fn a_folder_of_this_user_is_closed_to_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b");
         make_own_folder(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The composition root of one run: its settings, opened into a source, a broker and an HTTP layer.
+//! The composition root of one run: builds a source, a broker and an HTTP layer from its settings.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -30,9 +30,9 @@ pub struct Context<'a> {
     pub locations: &'a Locations,
     pub clock: Clock,
     pub purpose: &'a Purpose,
-    /// The tables that may stand in a profile.
+    /// The tables that a profile may have.
     pub consumers: &'static [&'static Table],
-    /// Whether a person waits for it, who may see a spinner.
+    /// Whether a user waits for it, and may see a spinner.
     pub for_people: bool,
 }
 
@@ -43,7 +43,7 @@ impl Context<'_> {
         Self { for_people: true, ..self }
     }
 
-    /// What people see while they wait.
+    /// What users see while they wait.
     pub fn spinner(&self) -> Spinner {
         let Self { flags, env, for_people, .. } = self;
         if *for_people {
@@ -54,7 +54,7 @@ impl Context<'_> {
     }
 }
 
-/// A context that a thread of its own can have.
+/// A context that can be moved to another thread.
 #[derive(Clone, Debug)]
 pub struct OwnedContext {
     flags: Flags,
@@ -92,14 +92,14 @@ pub struct Run {
 }
 
 impl Run {
-    /// Opens a run of the consumers whose own settings are in `tables`.
+    /// Opens a run of the consumers with these tables.
     pub fn open(context: Context<'_>, tables: &[&'static Table]) -> Result<Self> {
         let Context { flags, env, locations, consumers, .. } = context;
         let settings = Settings::load(flags, env, locations, consumers, tables)?;
         Self::of(settings, context, tables.first().map(|table| table.name))
     }
 
-    /// Opens a run of a consumer with settings that are loaded already.
+    /// Opens a run of a consumer with loaded settings.
     pub fn of(
         settings: Settings,
         context: Context<'_>,
@@ -144,8 +144,8 @@ impl Run {
         Directory { settings, source, broker }
     }
 
-    /// The ID of the service account to get the ID token for: the one that is set, looked up if it is set
-    /// by its name, or else that of the identity.
+    /// The ID of the service account to get the ID token for: the configured one, looked up if it is a name, or that
+    /// of the identity.
     pub fn service_account(&self) -> Result<&str> {
         if let Some(found) = self.service_account.get() {
             return Ok(found);
@@ -154,7 +154,7 @@ impl Run {
         Ok(self.service_account.get_or_init(|| found))
     }
 
-    /// The ID of the folder that names of service accounts are looked up in, if one is set.
+    /// The ID of the folder in which names of service accounts are looked up, if one is set.
     pub fn folder(&self) -> Result<Option<String>> {
         self.directory().folder()
     }
@@ -163,7 +163,7 @@ impl Run {
         self.directory().service_accounts(folder)
     }
 
-    /// The lookup by name that a request for an ID token would begin with, if it needs a server.
+    /// The lookup by name before a request for an ID token, if it needs a server.
     pub fn lookup(&self) -> Result<Option<Forecast>> {
         if self.service_account.get().is_some() { Ok(None) } else { self.directory().lookup() }
     }
@@ -192,7 +192,7 @@ impl Run {
         &self.source
     }
 
-    /// The probable issuer of ID tokens, where there is no token to read it from.
+    /// The probable issuer of ID tokens, if there is no token to read it from.
     pub fn issuer_by_guess(&self) -> &str {
         self.source.endpoints.oauth_name()
     }

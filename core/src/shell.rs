@@ -1,7 +1,7 @@
-//! Words of shell commands: quoted for a script of `sh` or for the user's own shell, and read from lines that users
+//! Words of shell commands: quoted for a script of `sh` or for the user's own shell, and parsed from lines that users
 //! write.
 //!
-//! The user's own shell is `sh`, or on Windows PowerShell, where most commands are good for cmd.exe too.
+//! The user's own shell is `sh`, or on Windows PowerShell. Most commands also work in cmd.exe.
 
 /// One word of a POSIX shell's command, quoted only if necessary.
 pub fn quoted(word: &str) -> String {
@@ -32,7 +32,7 @@ pub const EXPORT: &str = if cfg!(windows) { "" } else { "export " };
 /// What is between an assignment and a command that needs it.
 pub const THEN: &str = if cfg!(windows) { "; " } else { " " };
 
-/// Double quotes are good for PowerShell and cmd.exe, if the word has nothing that one of them expands.
+/// Double quotes work in PowerShell and cmd.exe, if neither expands anything in the word.
 fn quoted_for_windows(word: &str) -> String {
     // At the start of a word, PowerShell reads `@` as a mark of its own.
     if is_plain(word, r"/\._-+~:=@") && !word.starts_with('@') {

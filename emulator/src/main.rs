@@ -11,7 +11,7 @@ use yc_id_token_emulator::program::Args;
 #[derive(clap::Parser)]
 #[command(
     version,
-    after_help = "Example: the same address and the same paths of the files at each start
+    after_help = "Example: with the same address and files at each start,
   yc-id-token-emulator --listen 127.0.0.1:8080 --directory ~/emulated-cloud"
 )]
 struct Cli {

@@ -12,29 +12,29 @@ use tokio::runtime::Runtime;
 
 use crate::{Emulator, KeySize, Options, StartError};
 
-/// Run Yandex Cloud IAM, its OIDC issuer and the metadata service on loopback
+/// Emulate Yandex Cloud IAM, its OIDC issuer and the metadata service on loopback
 ///
-/// It makes a service account with an authorized key, prints how to point yc-id-token and its
-/// consumers at it, and runs until it is interrupted.
+/// It creates a service account with an authorized key, prints the settings for yc-id-token and its
+/// consumers, and runs until it is interrupted.
 #[derive(clap::Args, Debug)]
 #[group(skip)]
 pub struct Args {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// Serve https, with a certificate authority of its own
+    /// Serve HTTPS with a new certificate authority
     #[arg(long)]
     tls: bool,
-    /// Issuer (`iss`) of the ID tokens [default: its own address]
+    /// Issuer (`iss`) of the ID tokens [default: the URL of the emulator]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
-    /// Folder for the key and the certificate authority [default: a new one for temporary files]
+    /// Folder for the key and the certificate authority [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     directory: Option<PathBuf>,
-    /// Name the service account in the metadata service, which Yandex Cloud does not document
+    /// Serve the ID of the service account in the metadata service (not documented by Yandex Cloud)
     #[arg(long)]
     metadata_names_account: bool,
-    /// The only `subject_token_type` that the token exchange accepts [default: urn:yandex-cloud:token-type:subject_id]
+    /// Only `subject_token_type` that the token exchange accepts [default: urn:yandex-cloud:token-type:subject_id]
     #[arg(long, value_name = "URN")]
     accept_subject_token_type: Option<String>,
 }

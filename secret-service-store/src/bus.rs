@@ -1,4 +1,4 @@
-//! The connection to the session bus of D-Bus, and where the bus is.
+//! Finds the session bus of D-Bus and connects to it.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use zbus::{Address, Connection, connection};
 
 use crate::{Problem, Result};
 
-/// Where the session bus is.
+/// The address of the session bus.
 #[derive(Clone, Debug, Default)]
 pub struct Bus {
-    /// The value of `DBUS_SESSION_BUS_ADDRESS`. Only sockets of it are used: the other addresses are on other machines,
+    /// The value of `DBUS_SESSION_BUS_ADDRESS`. Only socket addresses are used: the others refer to other machines,
     /// or run a command.
     pub address: Option<String>,
     /// The value of `XDG_RUNTIME_DIR`, for a bus without an address [default: `/run/user/UID`].
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bus_is_at_the_address_of_the_environment_or_the_default() {
+    fn the_bus_address_is_from_the_environment_or_the_default() {
         let at = |bus: Bus| -> Vec<String> {
             bus.addresses().iter().map(|address| address.transport().to_string()).collect()
         };

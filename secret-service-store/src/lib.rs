@@ -1,13 +1,13 @@
 //! A store of `keyring_core` for the Secret Service (freedesktop.org's "Secret Service API Draft"): the items of the
 //! user's default collection, over D-Bus, encrypted in transit.
 //!
-//! The crate `secret-service` makes the calls. This one adds what it lacks: it reports open prompts, stops forbidden
-//! ones, notices that the service has ended, and begins a new session if both sides have different keys.
+//! The crate `secret-service` makes the calls. This one adds what is missing there: it reports open prompts, stops
+//! forbidden ones, notices the end of the service, and starts a new session if both sides have different keys.
 //!
 //! A service may lock the collection, as GNOME Keyring and `KWallet` do, or each item for each connection, as
 //! `KeePassXC` does. Both are unlocked before they are used, by the service's own prompt.
 //!
-//! It is a crate of its own because it is built for size: most of it is code of the D-Bus library for its types.
+//! It is a separate crate because it is built for size: most of it is generic code of the D-Bus library.
 
 #![cfg(all(unix, not(target_os = "macos")))]
 
@@ -37,7 +37,7 @@ pub use problem::Problem;
 /// The service's name on the bus.
 const NAME: &str = "org.freedesktop.secrets";
 
-/// `KWallet` stores nothing but text.
+/// `KWallet` stores only text.
 const CONTENT_TYPE: &str = "text/plain";
 
 /// How many sessions are tried. `KWallet` refuses a public key without its leading zeros, which the library omits,
@@ -46,9 +46,9 @@ const SESSIONS: usize = 4;
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// What the user of a store decides about the service's prompts, and learns of them.
+/// Decides about the service's prompts, and is notified of them.
 pub trait Prompts: Send + Sync {
-    /// Whether a prompt may be shown. Without, what needs one fails with [`Problem::Locked`].
+    /// Whether a prompt may be shown. If not, a call that needs one fails with [`Problem::Locked`].
     fn are_allowed(&self) -> bool;
 
     /// A prompt has been opened or closed.
@@ -66,7 +66,7 @@ struct Service {
     collection: OwnedObjectPath,
     bus: Connection,
     prompts: Box<dyn Prompts>,
-    /// It runs on the thread of the call, and only during a call.
+    /// Runs on the thread of the call, and only during a call.
     runtime: Runtime,
 }
 
@@ -78,7 +78,7 @@ struct Named {
 }
 
 impl Store {
-    /// Connects to the service, and unlocks the collection, by a prompt if it must.
+    /// Connects to the service, and unlocks the collection, with a prompt if necessary.
     pub fn open(bus: &Bus, prompts: Box<dyn Prompts>) -> Result<Arc<Self>> {
         Ok(Arc::new(Self(Arc::new(Service::open(bus, prompts)?))))
     }
@@ -196,7 +196,7 @@ impl Service {
                 self.unlock_items(&session, &found).await?;
                 let Some(item) = found.first() else { return Ok(None) };
                 match item.get_secret().await {
-                    // The service has another key.
+                    // The service has a different key.
                     Err(Error::Crypto(_)) => {}
                     secret => return secret.map(|it| Some(Zeroizing::new(it))).map_err(problem),
                 }
@@ -209,12 +209,12 @@ impl Service {
     async fn set(&self, named: &Named, secret: &[u8]) -> Result<()> {
         let mut tried = self.try_set(named, secret).await;
         for _ in 1..SESSIONS {
-            // A service with another key refuses the secret, or stores something else.
+            // A service with a different key refuses the secret, or stores a wrong one.
             let Err(Problem::Failed(_) | Problem::Refused(_)) = tried else { break };
             if self.renew_session().await.is_err() {
                 break;
             }
-            // The first error is the one to report.
+            // Report the first error.
             tried = self.try_set(named, secret).await.or(tried);
         }
         tried
@@ -232,7 +232,7 @@ impl Service {
             } else {
                 let label = format!("{}: {}", named.service, named.username);
                 let attributes = named.attributes();
-                // Another process may have created it meanwhile.
+                // Another process may have created it in the meantime.
                 let replace = true;
                 let item =
                     collection.create_item(&label, attributes, secret, replace, CONTENT_TYPE);
@@ -261,18 +261,18 @@ impl Service {
         Ok(!found.is_empty())
     }
 
-    /// Unlocks these items where they are locked, with one prompt.
+    /// Unlocks the locked ones of these items, with one prompt.
     async fn unlock_items(&self, session: &SecretService<'_>, items: &[Item<'_>]) -> Result<()> {
         let locked = locked(items).await;
         if locked.is_empty() {
             return Ok(());
         }
         self.watched(session.unlock_all(&locked)).await?;
-        // A prompt can be completed for some of the items only.
+        // A prompt can be completed for only some of the items.
         if self::locked(items).await.is_empty() { Ok(()) } else { Err(Problem::Declined) }
     }
 
-    /// Runs `work`, which may show a prompt. The library shows it by itself, but this sees each reply first, because
+    /// Runs `work`, which may show a prompt. The library shows it itself, but this sees each reply first, because
     /// `select` is biased and the runtime has one thread.
     async fn watched<T>(
         &self,
@@ -306,7 +306,7 @@ impl Service {
         result
     }
 
-    /// Lets the service drop a prompt. If that fails, the prompt is still not shown.
+    /// Makes the service close a prompt. If that fails, the prompt is still not shown.
     async fn dismiss(&self, prompt: OwnedObjectPath) {
         let interface = Some("org.freedesktop.Secret.Prompt");
         let _ = self.bus.call_method(Some(NAME), prompt, interface, "Dismiss", &()).await;
@@ -332,7 +332,7 @@ async fn find<'a>(collection: &'a Collection<'_>, named: &Named) -> Result<Vec<I
     collection.search_items(named.attributes()).await.map_err(problem)
 }
 
-/// Which of these items are locked for this connection. A service that locks no items may leave the property out.
+/// The items that are locked for this connection. A service that never locks items may not have the property.
 async fn locked<'a>(items: &'a [Item<'a>]) -> Vec<&'a Item<'a>> {
     let mut locked = Vec::new();
     for item in items {
@@ -353,7 +353,7 @@ fn prompt(message: &Message) -> Option<OwnedObjectPath> {
     let created = || body.deserialize::<(OwnedObjectPath, _)>().map(|(_, prompt)| prompt);
     let prompt: OwnedObjectPath =
         unlocked.or_else(|_| created()).or_else(|_| body.deserialize()).ok()?;
-    // `/` is no prompt.
+    // `/` means no prompt.
     (prompt.as_str() != "/").then_some(prompt)
 }
 
@@ -373,7 +373,7 @@ fn broken() -> Problem {
     Problem::Failed("the connection to it broke")
 }
 
-/// Security: of an error that may hold a secret, only its name.
+/// Security: for an error that may contain a secret, only its name is used.
 fn problem(error: Error) -> Problem {
     match error {
         Error::Locked => Problem::Locked,
@@ -385,7 +385,7 @@ fn problem(error: Error) -> Problem {
             name if is_unknown_service(name) => Problem::NoService,
             name => Problem::Refused(name.into()),
         },
-        // The enum is open. The others are faults of the connection or of a message.
+        // The enum is non-exhaustive. Other variants are faults of the connection or of a message.
         _ => broken(),
     }
 }

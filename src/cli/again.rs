@@ -47,13 +47,9 @@ fn options_for(hinted: &str, arguments: &[OsString], program: &Command) -> Messa
         })
     };
     let options = given(arguments, command).into_iter();
-    // `config` accepts the options of all commands, and only these change what it does.
-    let acts =
-        |name: &str| words.first() != Some(&"config") || ["config", "profile"].contains(&name);
-    let options =
-        options.filter(|(name, _)| !is_hinted(name) && acts(name)).map(|(name, value)| {
-            message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
-        });
+    let options = options.filter(|(name, _)| !is_hinted(name)).map(|(name, value)| {
+        message!(" --{}={}", ForeignText::new(&name), ForeignText::new(&value).quoted())
+    });
     Message::join(&options.collect::<Vec<_>>(), "")
 }
 
@@ -117,7 +113,7 @@ mod tests {
             (
                 "`yc-id-token setup aws` or `yc-id-token cache path`",
                 "yc-id-token aws --profile=p --sts-fips --timeout 5s",
-                "`yc-id-token setup aws --profile=p` or `yc-id-token cache path --profile=p`",
+                "`yc-id-token setup aws --profile=p` or `yc-id-token cache path`",
             ),
             (
                 "`yc-id-token vault login --profile=x`",

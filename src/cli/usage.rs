@@ -6,6 +6,7 @@ use super::{NAME, foreign_commands};
 use crate::error::Error;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
+use crate::settings::schema::COMMON;
 
 /// The error for a command line that clap rejects.
 pub(super) fn error(mut error: clap::Error) -> Error {
@@ -14,9 +15,8 @@ pub(super) fn error(mut error: clap::Error) -> Error {
         // Help has no context. If it replaces an error, its usage is one of its lines.
         None => error.render().to_string(),
     };
-    let usage = usage.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME);
-    let is_word = |word: &&str| !word.starts_with(['[', '<', '-']);
-    let command = usage.split(' ').take_while(is_word).collect::<Vec<_>>().join(" ");
+    let usage = line(&usage);
+    let command = command(usage).collect::<Vec<_>>().join(" ");
     let help = || {
         let help = message!("see `{} --help`", ForeignText::new(&command));
         // Such a command is followed by another program's command line.
@@ -29,16 +29,26 @@ pub(super) fn error(mut error: clap::Error) -> Error {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return Error::Usage { problem: "a command is missing".into(), hint: help() };
     }
-    let foreign = foreign_command(&command, &error);
-    let hint = foreign.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
-    // Without usage and suggestions, clap's text is the problem, between a label and clap's own hint.
+    let known = foreign_command(&command, &error).or_else(|| without_effect(&command, &error));
+    let hint = known.or_else(|| suggestion(&mut error)).unwrap_or_else(help);
+    // Without usage and suggestions, clap's text is the problem, after a label and before its own hint.
     let text = error.render().to_string();
     let problem = text.split("\n\n").next().unwrap_or_default();
     let problem = problem.split_whitespace().skip(1).collect::<Vec<_>>().join(" ");
     Error::Usage { problem: ForeignText::new(&problem).into(), hint }
 }
 
-/// The hint for a command of a similar program.
+/// The line with the usage in a help or an error.
+pub(super) fn line(text: &str) -> &str {
+    text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or(NAME)
+}
+
+/// The names of the command in its usage, from that of the program on.
+pub(super) fn command(usage: &str) -> impl Iterator<Item = &str> {
+    usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-']))
+}
+
+/// What is meant by a command that other programs have.
 fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
         return None;
@@ -47,7 +57,16 @@ fn foreign_command(command: &str, error: &clap::Error) -> Option<Message> {
     foreign_commands::hint(words.strip_prefix(NAME)?.trim_start())
 }
 
-/// clap's suggestion, if it has one.
+/// For a common option that the command does not take.
+fn without_effect(command: &str, error: &clap::Error) -> Option<Message> {
+    let Some(ContextValue::String(flag)) = error.get(ContextKind::InvalidArg) else { return None };
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let field = COMMON.settings.iter().find(|field| is_unknown && field.flag == flag)?;
+    let command = ForeignText::new(command.strip_prefix(NAME)?.trim_start());
+    Some(message!("leave it out: `{}` has no effect on `{command}`", field.flag, command))
+}
+
+/// What was probably meant, if clap has a suggestion.
 fn suggestion(error: &mut clap::Error) -> Option<Message> {
     let kinds = [
         (ContextKind::SuggestedSubcommand, "subcommand"),
@@ -96,7 +115,21 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_flag_gets_one_line_and_a_suggestion() {
+    fn a_common_option_without_effect_is_an_error() {
+        for words in
+            [["yc-id-token", "man", "--audience=x"], ["yc-id-token", "profiles", "--identity=x"]]
+        {
+            let hint = parse_words(&words).unwrap_err().hint().unwrap();
+            let flag = words[2].trim_end_matches("=x");
+            let expected = format!("leave it out: `{flag}` has no effect on `{}`", words[1]);
+            assert_eq!(hint.as_str(), expected);
+        }
+        let before = ["yc-id-token", "--audience", "x", "profiles"];
+        assert!(matches!(parse_words(&before), Ok(Invocation::Run(_))));
+    }
+
+    #[test]
+    fn a_mistyped_flag_is_one_line_and_a_suggestion() {
         let error = parse_words(&["yc-id-token", "token", "--audiance", "x"]).unwrap_err();
         assert_eq!(error.to_string(), "unexpected argument '--audiance' found");
         assert_eq!(error.hint().unwrap(), "a similar argument exists: '--audience'");

@@ -38,13 +38,14 @@ pub(super) fn help_or_version(arguments: &[OsString]) -> Option<Vec<OsString>> {
     let (name, words) = arguments.split_first()?;
     let (first, rest) = match words.split_first() {
         Some((first, rest)) => (first.to_str()?, rest),
-        None if io::stdout().is_terminal() => ("help", words),
+        None if io::stdout().is_terminal() => ("", words),
         None => return None,
     };
-    let option = match (first, rest) {
-        ("help", _) => "--help",
-        ("version", _) => "--version",
-        (_, _) => return None,
+    let option = match first {
+        "" => "-h",
+        "help" => "--help",
+        "version" => "--version",
+        _ => return None,
     };
     Some([std::slice::from_ref(name), rest, &[option.into()]].concat())
 }

@@ -60,7 +60,7 @@ fn a_folder_is_found_by_its_name_too() {
     assert!(hint.contains("--cloud-id"), "{hint}");
     let (message, hint) = run(&["--cloud-id=b1gcloud", "--force-refresh"]).fails(3, "E_MISSING");
     assert!(
-        message.contains("where the resource manager is"),
+        message.contains("the address of the resource manager"),
         "an IAM token goes to no guessed place: {message}"
     );
     assert!(hint.contains("--folder-id"), "{hint}");
@@ -79,7 +79,7 @@ fn an_unknown_name_is_reported_with_its_folder() {
     assert!(hint.contains("yc-id-token service-accounts"), "{hint}");
     let injected = "x\" OR name=\"robot";
     let (message, _) = sandbox.run(&["token", "--service-account", injected]).fails(3, "E_VALUE");
-    assert!(message.contains("nor a name that one can have"), "{message}");
+    assert!(message.contains("nor a valid name of one"), "{message}");
     assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "that was not called");
 }
 

@@ -205,7 +205,7 @@ fn a_missing_or_unsafe_socket_is_rejected() {
     let address = format!("127.0.0.1:{}", free_port());
     fails(&address, "aws:other", "every user of this machine can reach `systemd:aws`");
     configure("systemd", "secret_file = \"~/secret\"\n");
-    fails(&address, "aws:other", "several sockets that this could mean");
+    fails(&address, "aws:other", "several sockets that match");
     configure("systemd:aws", "secret_file = \"~/secret\"\n");
     let address = format!("0.0.0.0:{}", free_port());
     fails(&address, "aws:other", "can be reached from other machines");

@@ -87,7 +87,7 @@ fn a_late_command_is_killed_with_its_children() {
         r#"["sh", "-c", "sleep 600 & echo $! >\"$HOME/left\"; (trap '' TERM; sleep 601 & echo $! >\"$HOME/deeper\"; wait) & wait"]"#,
     );
     let (text, _) = sandbox.run(&[TOKEN, &["--timeout=2s"]].concat()).fails(6, "E_TIMEOUT");
-    assert!(text.contains("it was not done within 2.0 s"), "{text}");
+    assert!(text.contains("it did not finish within 2.0 s"), "{text}");
     eventually("both have ended", || !lives(&sandbox, "left") && !lives(&sandbox, "deeper"));
 }
 
@@ -232,7 +232,7 @@ fn a_hanging_token_helper_is_killed_at_the_time_limit() {
     let helper = script(&sandbox, "helper", "sleep 600 & echo $! >\"$HOME/left\"; wait");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper.display()));
     let (text, hint) = sandbox.run(&["vault", "login", "--timeout=2s"]).fails(6, "E_TIMEOUT");
-    assert!(text.ends_with("it was not done within 2.0 s"), "{text}");
+    assert!(text.ends_with("it did not finish within 2.0 s"), "{text}");
     assert!(hint.contains("--timeout"), "{hint}");
     eventually("nothing of it is left", || !lives(&sandbox, "left"));
     assert_eq!(vault.logins(), 1);

@@ -137,7 +137,7 @@ fn an_invalid_value_is_reported_and_not_written() {
             ":3: `background_refresh` must be true or false, not a string",
         ),
         ("cache", "memory", ":3: `memory` is not a place to cache credentials in"),
-        ("audience", "two words", ":2: `audience` holds a blank"),
+        ("audience", "two words", ":2: `audience` contains a blank"),
         ("extends", "bse", ":3: there is no profile `bse` to extend"),
         ("installation", "kx", "there is no installation `kx`"),
         ("aws.role_arn", "robot", ":5: `robot` is not the ARN of a role"),

@@ -25,7 +25,9 @@ fn an_exchange_with_sts_is_only_tried_on_request() {
     examine(&sandbox, &["aws", "--profile=prod"]).exits(0);
     assert_eq!(exchanges(&sts), 0);
     let found = examine(&sandbox, &["aws", "--profile=prod", "--end-to-end"]);
-    found.exits(0).has("ok", "an exchange gives keys of the role `arn:aws:iam::123456789012:role/");
+    found
+        .exits(0)
+        .has("ok", "an exchange returns keys of the role `arn:aws:iam::123456789012:role/");
     assert_eq!(exchanges(&sts), 1);
     examine(&sandbox, &["aws", "--profile=prod", "--end-to-end"]).exits(0);
     assert_eq!(exchanges(&sts), 2, "whatever is cached");

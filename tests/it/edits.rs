@@ -245,7 +245,7 @@ fn a_file_that_its_program_cannot_read_is_reported_by_line() {
     let helper = "token_helper = \"C:\\Users\\me\\yc-id-token-vault.exe\"\n";
     sandbox.write(".vault", helper);
     let printed = sandbox.run(&["doctor", "vault"]);
-    assert!(printed.stdout.contains(".vault:1: `\\U` is no escape"), "{printed:?}");
+    assert!(printed.stdout.contains(".vault:1: `\\U` is not an escape"), "{printed:?}");
     assert_eq!(printed.status.code(), Some(3));
     let (text, _) = sandbox.run(&["vault", "install-helper"]).fails(3, "E_CONFIG");
     assert!(text.contains(".vault:1:"), "{text}");

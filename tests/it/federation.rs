@@ -196,7 +196,7 @@ fn a_command_can_print_the_external_token() {
             "on standard error: no login",
         ),
         (r#"["sh", "-c", "echo eyJ; exit 0"]"#, 3, "E_IDENTITY", "it is not a JWT"),
-        (r#"["sleep", "600"]"#, 6, "E_TIMEOUT", "it was not done within 2.0 s"),
+        (r#"["sleep", "600"]"#, 6, "E_TIMEOUT", "it did not finish within 2.0 s"),
         (r#"["yes"]"#, 6, "E_FOREIGN_ANSWER", "far more than a token"),
         (r#"["sh", "-c", "echo one >&2\nexit 3"]"#, 4, "E_SOURCE_AUTH", "on standard error: one"),
         ("[]", 3, "E_CONFIG", "`token_command` is missing"),
@@ -215,12 +215,12 @@ fn a_workload_needs_a_service_account() {
     sandbox.write_secret("token", &external("app", HOUR));
     let (message, hint) =
         sandbox.run(&["token", "--identity=token-file:token"]).fails(3, "E_MISSING");
-    assert!(message.contains("is to act as is not set"), "{message}");
+    assert!(message.contains("acts as is not set"), "{message}");
     assert!(hint.contains("--service-account"), "{hint}");
     let by_name =
         ["token", "--identity=token-file:token", "--service-account=robot", "--folder-id=b1g"];
     let (message, hint) = sandbox.run(&by_name).fails(3, "E_MISSING");
-    assert!(message.contains("cannot be looked up by its name before it does"), "{message}");
+    assert!(message.contains("cannot look that up by its name"), "{message}");
     assert!(hint.contains("give the ID"), "{hint}");
 }
 

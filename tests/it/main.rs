@@ -25,6 +25,7 @@ mod concurrency;
 mod config;
 mod corpus;
 mod demo;
+mod docs;
 mod doctor;
 mod doctor_end_to_end;
 mod doctor_fake_kubectl;

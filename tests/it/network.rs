@@ -52,7 +52,7 @@ fn answers_that_are_not_from_the_cloud_are_identified() {
         (
             Fault::Oversized(1024 * 1024 + 1),
             "E_FOREIGN_ANSWER",
-            "is over 1 MiB and no token",
+            "is larger than 1 MiB",
             "check that the endpoint",
         ),
     ] {

@@ -164,7 +164,7 @@ fn an_answer_that_is_not_http_is_reported_as_such() {
         let mut sandbox = Sandbox::new();
         sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", server.url("http"));
         let (message, hint) = sandbox.run(TOKEN).fails(6, "E_FOREIGN_ANSWER");
-        let reported = format!("what answers at {} does not speak HTTP", server.address);
+        let reported = format!("the server at {} does not speak HTTP", server.address);
         assert!(message.ends_with(&reported), "{answer}: {message}");
         assert!(hint.contains("port"), "{answer}: {hint}");
     }
@@ -294,11 +294,21 @@ fn a_failing_proxy_is_distinguished_from_the_server() {
         (
             &no_proxy.url("socks5"),
             "E_NETWORK",
-            "broke off, or is no proxy of this kind",
+            "closed the connection, or is not a proxy of this kind",
             "`socks5://`",
         ),
-        (&closed.url("http"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
-        (&closed.url("socks5"), "E_NETWORK", "broke off, or is no proxy of this kind", "the port"),
+        (
+            &closed.url("http"),
+            "E_NETWORK",
+            "closed the connection, or is not a proxy of this kind",
+            "the port",
+        ),
+        (
+            &closed.url("socks5"),
+            "E_NETWORK",
+            "closed the connection, or is not a proxy of this kind",
+            "the port",
+        ),
         (
             &no_proxy.url("https"),
             "E_TLS",

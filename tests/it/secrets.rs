@@ -59,6 +59,7 @@ const LINES: &[Line] = &[
     keeps_house("service-accounts"),
     keeps_house("status"),
     keeps_house("doctor"),
+    keeps_house("explain"),
     keeps_house("setup kubectl"),
     keeps_house("setup aws"),
     keeps_house("setup vault"),
@@ -340,7 +341,7 @@ fn a_secret_in_the_place_of_a_file_name_is_not_printed() {
         command.env(variable, value);
         let (message, _) = sandbox.finish(command).fails(3, "E_VALUE");
         assert!(message.starts_with(variable), "{message}");
-        assert!(message.ends_with("where the name of a file belongs"), "{message}");
+        assert!(message.ends_with("and must be the name of a file"), "{message}");
     }
     for identity in [token.clone(), format!("token-file:{token}"), format!("iam-token:{token}")] {
         let outcome = sandbox.run(&["token", "--service-account=aje1", "--identity", &identity]);

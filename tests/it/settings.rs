@@ -75,7 +75,7 @@ fn a_key_file_flag_beats_an_identity_of_the_profile() {
     let (message, _) = sandbox
         .run(&["token", "--identity", "metadata", "--key-file", "key.json"])
         .fails(2, "E_USAGE");
-    assert!(message.contains("are given at once"), "{message}");
+    assert!(message.contains("are both set"), "{message}");
 }
 
 #[test]

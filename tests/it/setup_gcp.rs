@@ -274,7 +274,7 @@ fn a_terminal_is_prompted_for_missing_settings() {
     let printed = dialogue(&sandbox, "setup gcp", &answers).stdout;
     for part in [
         "! `my-pool` is not the name of a provider",
-        "Google service account to impersonate (none:",
+        "Google service account to impersonate (empty:",
         "! there is no source `exec`",
         "+[[agent.files]]",
         "Apply? [y/N]: written ",

@@ -79,7 +79,18 @@ fn there_is_a_manual_page_for_every_command() {
     }
     for file in written.lines() {
         let page = fs::read_to_string(sandbox.home().join(file)).unwrap();
-        for part in [".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS", "Example"] {
+        for part in [
+            ".SH NAME",
+            ".SH SYNOPSIS",
+            ".SH OPTIONS",
+            ".SH \"EXIT STATUS\"",
+            ".SH ENVIRONMENT",
+            "YC_ID_TOKEN_VERBOSE",
+            ".SH FILES",
+            ".SH EXAMPLES",
+            "Example",
+            ".SH \"SEE ALSO\"",
+        ] {
             assert!(page.contains(part), "{part}: {file}");
         }
     }

@@ -9,7 +9,7 @@ use yc_id_token::error::Code;
 use yc_id_token_emulator::Options;
 
 use crate::doctor::configured;
-use crate::real::documents::Readme;
+use crate::real::documents::Document;
 use crate::sandbox::Sandbox;
 
 const AUDIENCE: &str = "https://k8s.example";
@@ -45,7 +45,7 @@ fn words(output: &str) -> Vec<String> {
 
 /// What the page shows below a command.
 fn shown(page: &str, command: &str) -> String {
-    let page = Readme::page(page);
+    let page = Document::of(page);
     let prompt = format!("$ {command}\n");
     page.block("console", &prompt).strip_prefix(&prompt).unwrap().to_owned()
 }
@@ -80,7 +80,7 @@ fn the_page_shows_what_doctor_prints() {
 #[test]
 fn the_shell_blocks_of_the_pages_run() {
     for page in ["caching", "diagnostics", "troubleshooting"] {
-        for block in Readme::page(page).blocks("sh") {
+        for block in Document::of(page).blocks("sh") {
             let sandbox = sandbox();
             let mut shell = sandbox.other_command("/bin/sh");
             shell.args(["-e", "-c", block]);
@@ -93,7 +93,7 @@ fn the_shell_blocks_of_the_pages_run() {
 #[test]
 fn the_configuration_on_the_pages_is_valid() {
     for page in ["caching", "networking", "security"] {
-        for block in Readme::page(page).blocks("toml") {
+        for block in Document::of(page).blocks("toml") {
             let sandbox = Sandbox::with_options(Options::default());
             sandbox.configure(block);
             fs::write(sandbox.home().join(".config/yc-id-token/corporate.pem"), "").unwrap();

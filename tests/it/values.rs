@@ -123,7 +123,7 @@ fn a_secret_in_the_place_of_a_file_is_rejected_by_variable() {
     let (message, _) = sandbox.finish(command).fails(3, "E_VALUE");
     assert_eq!(
         message,
-        "YC_ID_TOKEN_IAM_TOKEN_FILE: holds what looks like a key or a token, where the name of a file belongs"
+        "YC_ID_TOKEN_IAM_TOKEN_FILE: looks like a key or a token, and must be the name of a file"
     );
 }
 

@@ -84,7 +84,7 @@ fn login_stores_the_token_in_a_file_and_prints_everything_else() {
     let printed = sandbox.run(&["vault", "login"]).ok();
     assert_eq!(stored(&sandbox, "there"), token(1));
     assert!(
-        printed.contains("VAULT_TOKEN is set, and the CLI takes that one instead"),
+        printed.contains("VAULT_TOKEN is set, and the CLI uses that token instead"),
         "{printed}"
     );
 }

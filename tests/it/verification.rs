@@ -73,9 +73,9 @@ fn a_token_without_expiry_is_renewed_within_a_day() {
 fn the_expiry_of_an_iam_token_is_read_optional_and_validated() {
     for (end, refused) in [
         (json!("2026-11-27T19:00:00Z"), Some("it has expired at 2026-11-27T19:00:00Z")),
-        (json!("2036-11-27T19:00:00"), Some("gives `2036-11-27T19:00:00` as its expiry")),
-        (json!("2036-11-27T19:00:61Z"), Some("as its expiry, which is no time")),
-        (json!("soon"), Some("gives `soon` as its expiry")),
+        (json!("2036-11-27T19:00:00"), Some("the expiry `2036-11-27T19:00:00`")),
+        (json!("2036-11-27T19:00:61Z"), Some(", which is not a time")),
+        (json!("soon"), Some("the expiry `soon`")),
         (json!("2036-11-27T19:00:00.123456789+03:00"), None),
         (json!(""), None),
         (Value::Null, None),

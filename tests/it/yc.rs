@@ -182,7 +182,7 @@ fn each_failure_of_yc_is_reported_as_what_it_did() {
     let login =
         "echo 'ERROR: rpc error: code = Unauthenticated desc = The token is invalid' >&2; exit 1";
     fails(login, 4, "E_SOURCE_AUTH", "The token is invalid", "yc");
-    fails("sleep 600", 6, "E_TIMEOUT", "yc was not done", "login in a browser");
+    fails("sleep 600", 6, "E_TIMEOUT", "yc did not finish", "login in a browser");
     fails("echo '<html>Sign in</html>'; exit 0", 6, "E_FOREIGN_ANSWER", "page", "");
     fails("exit 0", 6, "E_FOREIGN_ANSWER", "yc printed nothing", "in a terminal");
     fails("yes; exit 0", 6, "E_FOREIGN_ANSWER", "far more than a token", "");

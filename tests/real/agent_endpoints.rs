@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::aws::{Client, access_keys_of_fifty_requests, put_get, set_up};
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::free_port;
 use super::moto::Moto;
 use super::seaweedfs::{BUCKET, SeaweedFs};
@@ -72,14 +72,14 @@ fn fifty_requests_of_one_program_are_made_with_the_keys_of_an_agent() {
 }
 
 #[test]
-fn the_endpoint_of_the_readme_gives_boto3_its_keys() {
+fn the_endpoint_of_the_page_gives_boto3_its_keys() {
     let mut sandbox = Sandbox::new();
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());
     let secret = file(&sandbox, "secret");
     let address = format!("127.0.0.1:{}", free_port());
-    let readme = Readme::of("agent");
-    let block = filled_in(readme.block("toml", "aws-container"), "127.0.0.1:9911", &address);
+    let page = Document::of("agent");
+    let block = filled_in(page.block("toml", "aws-container"), "127.0.0.1:9911", &address);
     let there = "/run/user/1000/yc-id-token/secret";
     sandbox.configure(&filled_in(&block, there, secret.to_str().unwrap()));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());

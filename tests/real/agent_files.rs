@@ -1,5 +1,5 @@
-//! The files of `integrations/agent`: systemd's own parser reads the units, and the commands of the service and the
-//! README are run.
+//! The files of `integrations/agent`: the units are read by systemd's own reader, and the commands of the service and of
+//! the page are run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::Value;
 use yc_id_token_emulator::{Fault, Route};
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::project_file;
 use crate::agent::{Agent, file};
 use crate::sandbox::{PROGRAM, Sandbox, claims, eventually};
@@ -21,7 +21,7 @@ const SOCKET: &str = "yc-id-token-agent.socket";
 const FOLDER: &str = "/run/user/1000/yc-id-token";
 
 #[test]
-fn the_unit_keeps_the_files_of_the_readme_fresh() {
+fn the_unit_keeps_the_files_of_the_page() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let unit = filled_in(&project_file(&format!("integrations/agent/{UNIT}")), HELPER, PROGRAM);
@@ -32,15 +32,15 @@ fn the_unit_keeps_the_files_of_the_readme_fresh() {
     analyze.env("XDG_RUNTIME_DIR", sandbox.home());
     assert_eq!(sandbox.finish(analyze).ok(), "");
 
-    let readme = Readme::of("agent");
+    let page = Document::of("agent");
     let run = sandbox.home().join("run");
     fs::create_dir(&run).unwrap();
-    let block = readme.block("toml", "[[agent.files]]");
+    let block = page.block("toml", "[[agent.files]]");
     sandbox.configure(&filled_in(block, FOLDER, run.to_str().unwrap()));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     let files = ["run/aws.jwt", "run/vault.jwt"].map(|name| file(&sandbox, name));
     let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", readme.block("sh", "--once")]);
+    shell.args(["-e", "-c", page.block("sh", "--once")]);
     shell.env("PATH", format!("{}:/bin", Path::new(PROGRAM).parent().unwrap().display()));
     sandbox.finish(shell).ok();
     let audiences = files.each_ref().map(|file| claims(&fs::read_to_string(file).unwrap()));
@@ -60,12 +60,12 @@ fn the_unit_keeps_the_files_of_the_readme_fresh() {
 }
 
 #[test]
-fn the_readme_explains_every_metric_and_every_field_of_the_log() {
+fn the_page_explains_every_metric_and_every_field_of_the_log() {
     let mut sandbox = Sandbox::new();
     sandbox.unset("YC_ID_TOKEN_LOG_FILE");
     sandbox.unset("YC_ID_TOKEN_VERBOSE");
     sandbox.cloud.script(Route::TokenExchange, [Fault::Status(403)]);
-    let readme = project_file("integrations/agent/README.md");
+    let page = project_file("docs/agent.md");
     let socket = sandbox.home().join("socket");
     let listen = format!("--listen=unix:{}", socket.display());
     let arguments = ["--serve=token", &listen, "--audience=a"];
@@ -81,7 +81,7 @@ fn the_readme_explains_every_metric_and_every_field_of_the_log() {
     let types: Vec<(&str, &str)> = types.map(|line| line.split_once(' ').unwrap()).collect();
     assert_eq!(types.len(), 5);
     for (name, kind) in types {
-        assert!(readme.contains(&format!("\n| `{name}` | {kind} | ")), "{name}");
+        assert!(page.contains(&format!("\n| `{name}` | {kind} | ")), "{name}");
     }
     let outcome = agent.terminate();
     let lines = outcome.stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -89,24 +89,25 @@ fn the_readme_explains_every_metric_and_every_field_of_the_log() {
         .flat_map(|line| line.as_object().unwrap().keys().cloned().collect::<Vec<_>>())
         .collect();
     assert!(names.contains("code") && names.contains("expires_at"), "{names:?}");
-    let (_, section) = readme.split_once("\n## Log\n").unwrap();
+    let (_, section) = page.split_once("\n## Log\n").unwrap();
     for name in names {
         assert!(section.contains(&format!("`{name}`")), "{name}");
     }
 }
 
 #[test]
-fn the_readmes_commands_install_the_units() {
+fn the_pages_commands_install_the_units() {
     let mut sandbox = Sandbox::new();
     for unit in [UNIT, SOCKET] {
         sandbox.write(unit, &project_file(&format!("integrations/agent/{unit}")));
     }
     // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");
-    let readme = Readme::of("agent");
-    for (unit, target) in [(UNIT, "default"), (SOCKET, "sockets")] {
-        let enable = format!("enable --now {unit}");
-        let script = filled_in(readme.block("sh", &enable), "enable --now", "enable");
+    let page = Document::of("agent");
+    let of_service = page.block("sh", "enable --now yc-id-token-agent.service");
+    let of_socket = page.block("sh", "enable --now yc-id-token-agent.socket");
+    for (unit, block, target) in [(UNIT, of_service, "default"), (SOCKET, of_socket, "sockets")] {
+        let script = filled_in(block, "enable --now", "enable");
         let mut shell = sandbox.other_command("/bin/sh");
         shell.args(["-e", "-c", &script]);
         let outcome = sandbox.finish(shell);
@@ -118,11 +119,11 @@ fn the_readmes_commands_install_the_units() {
 }
 
 #[test]
-fn the_endpoint_of_the_readme_is_at_the_socket_of_the_unit() {
+fn the_endpoint_of_the_page_is_at_the_socket_of_the_unit() {
     let socket = project_file(&format!("integrations/agent/{SOCKET}"));
     let name = socket.lines().find_map(|line| line.strip_prefix("FileDescriptorName=")).unwrap();
-    let readme = Readme::of("agent");
-    let endpoint = readme.block("toml", &format!("listen = \"systemd:{name}\""));
+    let page = Document::of("agent");
+    let endpoint = page.block("toml", &format!("listen = \"systemd:{name}\""));
     let sandbox = Sandbox::new();
     sandbox.configure(&format!("[profiles.robot]\nkey_file = \"key.json\"\n{endpoint}"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());

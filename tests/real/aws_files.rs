@@ -1,12 +1,14 @@
-//! The files of `integrations/aws`, each used as a user would use it, and the commands of its README.
+//! The files of `integrations/aws`, each used as a user would use it, and what its page tells to
+//! type, typed.
 
+use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 use yc_id_token_emulator::Options;
 
 use super::aws::{Client, put_get, set_up};
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::kubeconfig::put_on_path;
 use super::moto::Moto;
 use super::seaweedfs::{BUCKET, Role, SeaweedFs};
@@ -23,14 +25,18 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/aws/{name}"))
 }
 
-fn readme() -> Readme {
-    Readme::of("aws")
+fn page() -> Document {
+    Document::of("aws")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as in the README.
+/// A sandbox in the cloud of the files' issuer, configured as the page says.
 fn sandbox(configuration: &str) -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
-    let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    let sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
+    configured(sandbox, configuration)
+}
+
+fn configured(mut sandbox: Sandbox, configuration: &str) -> Sandbox {
     sandbox.configure(configuration);
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -57,7 +63,7 @@ fn as_the_sandbox(sandbox: &mut Sandbox) {
     sandbox.unset("AWS_SECRET_ACCESS_KEY");
 }
 
-/// Runs one of the README's blocks in a shell.
+/// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -85,15 +91,15 @@ fn without_lists_of_one(value: &Value) -> Value {
 }
 
 #[test]
-fn the_readmes_commands_work() {
-    let readme = readme();
-    let mut sandbox = sandbox(readme.block("toml", "[profiles.aws]"));
+fn the_pages_commands_do_what_it_says() {
+    let page = page();
+    let mut sandbox = sandbox(page.block("toml", "[profiles.aws]"));
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());
-    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
+    assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
 
     as_administrator(&mut sandbox);
-    type_in(&sandbox, readme.block("sh", "create-role"));
+    type_in(&sandbox, page.block("sh", "create-role"));
     let wanted: Value = serde_json::from_str(&trust_policy(&sandbox)).unwrap();
     assert_eq!(trust_of_role(&sandbox), wanted);
     let provider = type_in(&sandbox, "aws iam list-open-id-connect-providers --output text");
@@ -102,16 +108,18 @@ fn the_readmes_commands_work() {
     as_the_sandbox(&mut sandbox);
 
     let claims: Value =
-        serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
+        serde_json::from_str(&type_in(&sandbox, page.block("sh", "--decode"))).unwrap();
     assert_eq!(claims["iss"], ISSUER);
     // A new user has none of these set; the region comes from the files.
     sandbox.unset("AWS_REGION");
     sandbox.unset("AWS_DEFAULT_REGION");
     let name = format!("assumed-role/yandex-robot/yc-id-token-{}", sandbox.account);
-    for check in ["--profile yandex", "exec --aws --profile", "exec --aws --serve"] {
-        let identity: Value =
-            serde_json::from_str(&type_in(&sandbox, readme.block("sh", check))).unwrap();
-        assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"), "{check}");
+    let typed = |saying: &str| type_in(&sandbox, page.block("sh", saying));
+    for printed in
+        [typed("--profile yandex"), typed("exec --aws --profile"), typed("exec --aws --serve")]
+    {
+        let identity: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(identity["Arn"], format!("arn:aws:sts::123456789012:{name}"));
     }
     let chained = "aws sts get-caller-identity --profile yandex-other --query Arn --output text";
     assert!(
@@ -119,13 +127,28 @@ fn the_readmes_commands_work() {
     );
 
     sandbox.set("AWS_DEFAULT_REGION", "eu-central-1");
-    let identity = type_in(&sandbox, readme.block("sh", "AWS_WEB_IDENTITY_TOKEN_FILE"));
+    let identity = type_in(&sandbox, page.block("sh", "AWS_WEB_IDENTITY_TOKEN_FILE"));
     assert!(identity.contains("assumed-role/yandex-robot/robot"), "{identity}");
 }
 
 #[test]
-fn terraform_creates_the_same_role_and_can_assume_it() {
-    let mut sandbox = sandbox(readme().block("toml", "[profiles.aws]"));
+fn the_quick_start_of_the_page_connects_the_cli() {
+    // `doctor` reads the keys of the issuer.
+    let mut sandbox = configured(Sandbox::new(), "");
+    fs::remove_file(sandbox.home().join(".aws/config")).unwrap();
+    let moto = Moto::start();
+    set_up(&mut sandbox, &moto.url());
+    sandbox.write_secret("key.json", &sandbox.key.to_json());
+    let page = page();
+    let written = type_in(&sandbox, page.block("sh", "setup aws --apply"));
+    assert!(written.contains("aws iam create-role --role-name yandex-robot"), "{written}");
+    let found = type_in(&sandbox, page.block("sh", "doctor aws"));
+    assert!(found.contains("assumed-role/yandex-robot/"), "{found}");
+}
+
+#[test]
+fn terraform_makes_the_same_role_and_can_act_as_it() {
+    let mut sandbox = sandbox(page().block("toml", "[profiles.aws]"));
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());
     as_administrator(&mut sandbox);
@@ -152,8 +175,8 @@ fn terraform_creates_the_same_role_and_can_assume_it() {
 }
 
 #[test]
-fn the_profile_for_an_s3_compatible_server_works() {
-    let configuration = readme().block("toml", "storage").to_owned();
+fn the_profile_for_a_server_that_is_compatible_with_s3_works() {
+    let configuration = page().block("toml", "storage").to_owned();
     let mut sandbox = sandbox("");
     let role = Role { name: "yandex-robot", audience: "storage", subject: &sandbox.account };
     let store = SeaweedFs::start(&sandbox.cloud, &[role]);

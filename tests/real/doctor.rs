@@ -114,8 +114,8 @@ fn the_aws_cli_and_its_server_confirm_the_profile() {
     };
     let found = process("--role-arn=arn:aws:iam::123456789012:role/robot");
     has(&found, "ok", "AWS sees `arn:aws:sts::123456789012:assumed-role/robot/");
-    has(&found, "ok", "an exchange gives keys of the role");
-    // The helper fails, and the CLI passes on its error.
+    has(&found, "ok", "an exchange returns keys of the role");
+    // The helper fails, and the CLI passes on its words.
     sandbox.cloud.revoke_token_creator(&sandbox.account, &sandbox.account);
     let found = process("--force-refresh --role-arn=arn:aws:iam::123456789012:role/robot");
     has(&found, "error", "the AWS CLI gets no keys: cannot get");

@@ -1,7 +1,7 @@
-//! The files of `integrations/gcp`, each used as a user would use it, and the commands of its README.
+//! The files of `integrations/gcp`, each used as a user would use it, and what its page tells to type, typed.
 //!
-//! gcloud and the Terraform provider for Google Cloud are in no package registry. The README's gcloud commands are
-//! recorded, and the Terraform file must define the same; the account is then trusted by its provider.
+//! gcloud and the Terraform provider for Google Cloud are in no package registry. What the page types for gcloud is
+//! recorded, and the Terraform file must set up the same; its provider is then the one that trusts the account.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use yc_id_token_emulator::Options;
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::gcp::Client;
 use super::google::{EMAIL, FEDERATED, Google, IMPERSONATED, PROVIDER};
 use super::kubeconfig::put_on_path;
@@ -27,11 +27,11 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/gcp/{name}"))
 }
 
-fn readme() -> Readme {
-    Readme::of("gcp")
+fn page() -> Document {
+    Document::of("gcp")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as in the README, with a `gcloud` that records its
+/// A sandbox in the cloud of the files' issuer, configured as the page says, with a `gcloud` that records its
 /// arguments.
 fn sandbox() -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
@@ -39,7 +39,7 @@ fn sandbox() -> Sandbox {
 }
 
 fn configured(mut sandbox: Sandbox) -> Sandbox {
-    sandbox.configure(readme().block("toml", "[profiles.gcp]"));
+    sandbox.configure(page().block("toml", "[profiles.gcp]"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let gcloud =
@@ -49,7 +49,7 @@ fn configured(mut sandbox: Sandbox) -> Sandbox {
     sandbox
 }
 
-/// Runs one of the README's blocks in a shell.
+/// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let token_file = sandbox.home().join("google.jwt").display().to_string();
@@ -59,16 +59,16 @@ fn type_in(sandbox: &Sandbox, block: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// The value of a gcloud option in the commands of the README.
+/// The value of a gcloud option in the commands of the page.
 fn gcloud_option(sandbox: &Sandbox, option: &str) -> Vec<String> {
     let arguments = fs::read_to_string(sandbox.home().join("gcloud")).unwrap();
     let values = arguments.lines().filter_map(|line| line.strip_prefix(option)?.strip_prefix('='));
     values.map(str::to_owned).collect()
 }
 
-/// Servers of Google with the provider that the README's commands create.
+/// Servers of Google with the provider that the page's commands make.
 fn google(sandbox: &Sandbox) -> Google {
-    type_in(sandbox, readme().block("sh", "create-oidc"));
+    type_in(sandbox, page().block("sh", "create-oidc"));
     let [condition] = &gcloud_option(sandbox, "--attribute-condition")[..] else {
         panic!("not one")
     };
@@ -76,20 +76,20 @@ fn google(sandbox: &Sandbox) -> Google {
 }
 
 #[test]
-fn the_executable_and_exec_work_as_in_the_readme() {
+fn the_executables_configuration_and_exec_work_as_the_page_says() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
-    let readme = readme();
-    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
+    let page = page();
+    assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
     let claims: Value =
-        serde_json::from_str(&type_in(&sandbox, readme.block("sh", "--decode"))).unwrap();
+        serde_json::from_str(&type_in(&sandbox, page.block("sh", "--decode"))).unwrap();
     assert_eq!(claims["iss"], ISSUER);
 
-    let written = type_in(&sandbox, readme.block("sh", "exec --gcp"));
+    let written = type_in(&sandbox, page.block("sh", "exec --gcp"));
     assert_eq!(serde_json::from_str::<Value>(&written).unwrap()["audience"], PROVIDER);
 
     sandbox.write("executable.json", &filled_in(&file("executable.json"), HELPER, PROGRAM));
-    let block = readme.block("sh", "ALLOW_EXECUTABLES");
+    let block = page.block("sh", "ALLOW_EXECUTABLES");
     let exported = type_in(&sandbox, &format!("{block}env"));
     for name in ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"] {
         let value = exported.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
@@ -99,43 +99,43 @@ fn the_executable_and_exec_work_as_in_the_readme() {
 }
 
 #[test]
-fn the_token_file_of_the_readme_works_with_impersonation() {
+fn the_files_configuration_impersonates_with_the_token_that_the_page_writes() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
     let token_file = sandbox.home().join("google.jwt");
     sandbox.may_hold_secrets(&token_file);
-    type_in(&sandbox, readme().block("sh", "token --profile=gcp --output"));
+    type_in(&sandbox, page().block("sh", "token --profile=gcp --output"));
     let configuration = filled_in(&file("file.json"), TOKEN_FILE, token_file.to_str().unwrap());
     let configuration = sandbox.write("file.json", &configuration);
     sandbox.set("GOOGLE_APPLICATION_CREDENTIALS", configuration);
     assert!(Client::Python.token(&sandbox, &google).starts_with(IMPERSONATED));
 
-    type_in(&sandbox, readme().block("sh", "gcloud iam service-accounts"));
+    type_in(&sandbox, page().block("sh", "gcloud iam service-accounts"));
     let arguments = fs::read_to_string(sandbox.home().join("gcloud")).unwrap();
     assert!(arguments.contains(EMAIL), "{arguments}");
 }
 
 #[test]
-fn setup_and_the_endpoint_of_the_readme_are_accepted() {
-    // `doctor` requests the issuer's keys.
+fn what_setup_does_and_the_endpoint_that_the_page_shows_are_accepted() {
+    // `doctor` asks the issuer for its keys.
     let sandbox = configured(Sandbox::new());
-    let readme = readme();
+    let page = page();
     sandbox.write_secret("key.json", &sandbox.key.to_json());
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
     fs::remove_file(&config).unwrap();
-    let printed = type_in(&sandbox, readme.block("sh", "setup gcp --apply"));
-    assert!(printed.contains("+[profiles.yandex-cloud.gcp]\n"), "{printed}");
-    let checked = type_in(&sandbox, readme.block("sh", "doctor gcp"));
+    let said = type_in(&sandbox, page.block("sh", "setup gcp --apply"));
+    assert!(said.contains("+[profiles.yandex-cloud.gcp]\n"), "{said}");
+    let checked = type_in(&sandbox, page.block("sh", "doctor gcp"));
     assert!(checked.contains("no problems; checked: profile `yandex-cloud`, gcp"), "{checked}");
 
-    let endpoint = readme.block("toml", "gcp-url").replace("\"gcp\"", "\"yandex-cloud\"");
+    let endpoint = page.block("toml", "gcp-url").replace("\"gcp\"", "\"yandex-cloud\"");
     let text = fs::read_to_string(&config).unwrap();
     sandbox.configure(&format!("{text}\n{endpoint}"));
     sandbox.run(&["config", "validate"]).ok();
 }
 
 #[test]
-fn terraform_creates_the_same_provider_and_grant_as_the_readme() {
+fn terraform_makes_the_provider_and_the_grant_that_the_page_makes() {
     let sandbox = sandbox();
     let text = file("terraform/main.tf");
     terraform::assert_formatted(&sandbox, "main.tf", &text);
@@ -149,8 +149,8 @@ fn terraform_creates_the_same_provider_and_grant_as_the_readme() {
         let variables = read["variable"].as_array().unwrap();
         variables.iter().find_map(|variable| variable.get(name)).unwrap()["default"].clone()
     };
-    type_in(&sandbox, readme().block("sh", "create-oidc"));
-    type_in(&sandbox, readme().block("sh", "gcloud projects add-iam-policy-binding"));
+    type_in(&sandbox, page().block("sh", "create-oidc"));
+    type_in(&sandbox, page().block("sh", "gcloud projects add-iam-policy-binding"));
     let reported = |option| gcloud_option(&sandbox, option).pop().unwrap();
 
     let provider = resource("google_iam_workload_identity_pool_provider");

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use yc_id_token_emulator::Route;
 
 use super::api_server::{ApiServer, Trust};
-use super::documents::{Readme, filled_in, with_request_id_of_readme};
+use super::documents::{Document, filled_in, with_request_id_of_page};
 use super::github::{ISSUER, Job, path_of, read_yaml};
 use super::moto::Moto;
 use super::openbao::{ANSWER, OpenBao, bao};
@@ -136,7 +136,7 @@ fn without_an_audience_the_job_is_set_up_offline() {
     let log = job.use_action(&action, &with, "yandex").ok();
     assert!(log.starts_with("yc-id-token "), "{log}");
     assert!(job.github.requests().is_empty());
-    let check = Readme::of("github-actions").block("sh", "--decode").to_owned();
+    let check = Document::of("ci").block("sh", "--decode").to_owned();
     let decoded: Value = serde_json::from_str(&job.run(&json!({ "run": check }))).unwrap();
     assert_eq!(decoded["aud"], "sts.amazonaws.com");
     assert!(job.github.requests()[0].line.contains("audience=https%3A%2F%2Fyandex.example"));
@@ -179,9 +179,9 @@ fn the_program_can_be_a_name_on_the_path_and_must_exist() {
 }
 
 #[test]
-fn failures_are_reported_as_in_the_readme() {
-    let readme = Readme::of("github-actions");
-    let federation = readme.block("text", "federation create");
+fn failures_are_reported_as_on_the_page() {
+    let page = Document::of("ci");
+    let federation = page.block("text", "federation create");
     for printed in [
         &format!("--issuer {ISSUER} "),
         "--audiences https://github.com/OWNER\n",
@@ -194,18 +194,18 @@ fn failures_are_reported_as_in_the_readme() {
         let outcome = job.use_action(action, &with, "yandex");
         assert_eq!(outcome.stdout, "");
         assert!(job.masks().is_empty() && job.output("yandex", "token-file").is_empty());
-        let printed = outcome.stderr.replace(&job.sandbox.account, ACCOUNT);
-        (outcome.status.code(), with_request_id_of_readme(&printed))
+        let said = outcome.stderr.replace(&job.sandbox.account, ACCOUNT);
+        (outcome.status.code(), with_request_id_of_page(&said))
     };
     let (mut of_pull_request, action) = job("pull_request");
-    let printed = readme.block("console", "E_SOURCE_REFUSED").to_owned();
-    assert_eq!(reported(&mut of_pull_request, &action), (Some(4), printed));
+    let said = page.block("console", "E_SOURCE_REFUSED").to_owned();
+    assert_eq!(reported(&mut of_pull_request, &action), (Some(4), said));
 
     let (mut without_permission, action) = job(MAIN);
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     without_permission.sandbox.unset("ACTIONS_ID_TOKEN_REQUEST_URL");
-    let printed = readme.block("console", "E_MISSING").to_owned();
-    assert_eq!(reported(&mut without_permission, &action), (Some(3), printed));
+    let said = page.block("console", "E_MISSING").to_owned();
+    assert_eq!(reported(&mut without_permission, &action), (Some(3), said));
 }
 
 #[test]

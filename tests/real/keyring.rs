@@ -138,7 +138,7 @@ fn a_key_that_differs_from_the_list_is_not_used() {
     assert!(tool.status().unwrap().success());
     let (message, _) = run(&sandbox, &[TOKEN, &["--identity", "keyring:robot", "--cache", "none"]])
         .fails(3, "E_KEYRING");
-    assert!(message.ends_with("it is not there, or not whole"), "{message}");
+    assert!(message.ends_with("it is missing or incomplete"), "{message}");
     sandbox.run(&["key", "remove", "robot"]).ok();
     assert_eq!(items(&sandbox), 0);
 }
@@ -300,8 +300,8 @@ fn a_keyring_that_hangs_is_abandoned() {
     // A recent failure is not waited for again.
     let (message, _) = robot(&sandbox).fails(3, "E_KEYRING");
     assert!(message.ends_with("did not answer within 3 s"), "{message}");
-    assert!(sandbox.log().contains("not asked again: it failed a moment ago"));
-    // No run takes longer than allowed.
+    assert!(sandbox.log().contains("not retried: it failed a moment ago"));
+    // No run is longer than it may be.
     let (message, _) = run(
         &sandbox,
         &[TOKEN, &["--key-file", "key.json", "--cache", "keyring", "--timeout", "1s"]],

@@ -1,4 +1,5 @@
-//! The files of `integrations/kubectl`, each used as a user would use it, and the commands of its README.
+//! The files of `integrations/kubectl`, each used as a user would use it, and what its page tells
+//! to type, typed.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use yc_id_token_emulator::Options;
 
 use super::api_server::{ApiServer, Trust};
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::kubeconfig::{V1, counted_plugin, kubectl, plugin, put_on_path, runs, set_up, whoami};
 use super::{peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox};
@@ -22,14 +23,12 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/kubectl/{name}"))
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as in the README.
+/// A sandbox in the cloud of the files' issuer, configured as the page says.
 fn sandbox() -> Sandbox {
     let issuer = Some("https://auth.yandex.cloud".to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
-    let readme = Readme::of("kubectl");
-    let [configuration] = &readme.blocks("toml")[..] else {
-        panic!("one block of TOML is expected")
-    };
+    let page = Document::of("kubectl");
+    let [configuration] = &page.blocks("toml")[..] else { panic!("one block of TOML is expected") };
     sandbox.configure(configuration);
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -111,11 +110,10 @@ fn trust_of_file(sandbox: &Sandbox, text: &str) -> Trust {
     }
 }
 
-/// The trust that the README's flags configure in an API server.
+/// The trust that an API server gets from the flags in the page.
 fn trust_of_flags(account: &str) -> Trust {
-    let readme = Readme::of("kubectl");
-    let [flags] = &readme.blocks("text")[..] else { panic!("one block of flags is expected") };
-    let flags = filled_in(flags, ACCOUNT, account);
+    let page = Document::of("kubectl");
+    let flags = filled_in(page.block("text", "--oidc-client-id="), ACCOUNT, account);
     let value = |name: &str| {
         let values: Vec<&str> = flags.lines().filter_map(|line| line.strip_prefix(name)).collect();
         let [value] = values[..] else { panic!("`{name}` is expected once in:\n{flags}") };
@@ -130,7 +128,15 @@ fn trust_of_flags(account: &str) -> Trust {
     }
 }
 
-/// Installs the kubeconfig in the sandbox, for this server.
+/// Types commands into a shell.
+#[track_caller]
+fn type_in(sandbox: &Sandbox, commands: &str) -> String {
+    let mut shell = sandbox.other_command("/bin/sh");
+    shell.args(["-euc", commands]);
+    sandbox.finish(shell).ok()
+}
+
+/// Makes our kubeconfig the sandbox's, for this server.
 fn use_kubeconfig(sandbox: &mut Sandbox, server: &ApiServer) {
     let text = filled_in(&file("kubeconfig.yaml"), SERVER, &server.url);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
@@ -178,38 +184,58 @@ fn the_kubeconfig_has_a_hint_if_the_program_is_missing() {
 }
 
 #[test]
-fn the_readmes_commands_set_up_kubectl() {
+fn the_pages_commands_set_kubectl_up() {
     let mut sandbox = sandbox();
     let kubectl = peer("venv/bin/kubectl");
     put_on_path(&mut sandbox, &[kubectl.parent().unwrap(), Path::new(PROGRAM).parent().unwrap()]);
     let server = ApiServer::start(trust_of_flags(&sandbox.account), &sandbox.cloud);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
 
-    let readme = Readme::of("kubectl");
-    let blocks = readme.blocks("sh");
-    let script = filled_in(&blocks.concat(), SERVER, &server.url);
-    let script = filled_in(&script, SERVER_CA, ca.to_str().unwrap());
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-euc", &script]);
-    let printed = sandbox.finish(shell).ok();
-
-    assert!(
-        printed.starts_with(&format!("yc-id-token {}\n", env!("CARGO_PKG_VERSION"))),
-        "{printed}"
-    );
-    assert!(printed.contains(r#""iss": "https://auth.yandex.cloud""#), "{printed}");
-    assert!(printed.contains(&format!("yandex:{}", sandbox.account)), "{printed}");
+    let page = Document::of("kubectl");
+    let typed = |saying: &str| type_in(&sandbox, page.block("sh", saying));
+    assert_eq!(typed("--version"), format!("yc-id-token {}\n", env!("CARGO_PKG_VERSION")));
+    let script = filled_in(page.block("sh", "config set-cluster"), SERVER, &server.url);
+    type_in(&sandbox, &filled_in(&script, SERVER_CA, ca.to_str().unwrap()));
+    let claims = typed("--decode");
+    assert!(claims.contains(r#""iss": "https://auth.yandex.cloud""#), "{claims}");
+    let user = format!("yandex:{}", sandbox.account);
+    assert!(typed("kubectl auth whoami").contains(&user));
     assert!(sandbox.home().join(".kube/config").is_file());
     assert_eq!(server.tokens().len(), 1);
     assert_eq!(sandbox.token_requests(), (1, 1));
 
-    // The last block is for programs that are not started from a shell.
+    // For programs that are not started from a shell.
+    typed("command -v");
     sandbox.set("PATH", "/usr/bin:/bin");
     assert_eq!(whoami(&sandbox, &[]), format!("yandex:{}", sandbox.account));
 }
 
 #[test]
-fn the_python_client_continues_unauthenticated_as_documented() {
+fn the_quick_start_of_the_page_connects_a_cluster() {
+    // `doctor` reads the keys of the issuer.
+    let mut sandbox = Sandbox::new();
+    sandbox.write_secret("key.json", &sandbox.key.to_json());
+    sandbox.unset("YC_ID_TOKEN_KEY_FILE");
+    let kubectl_peer = peer("venv/bin/kubectl");
+    let folders = [Path::new(PROGRAM), &kubectl_peer].map(|path| path.parent().unwrap());
+    put_on_path(&mut sandbox, &folders);
+    let trust = Trust::in_cloud(&sandbox.cloud, "kubernetes-prod");
+    let server = ApiServer::start(trust, &sandbox.cloud);
+    let ca = sandbox.write("ca.pem", &server.ca_pem);
+    let (url, ca) = (format!("--server={}", server.url), ca.display());
+    let ca = format!("--certificate-authority={ca}");
+    let arguments = ["config", "set-cluster", "prod", &url, &ca];
+    sandbox.finish(kubectl(&sandbox, &arguments)).ok();
+
+    let page = Document::of("kubectl");
+    let written = type_in(&sandbox, page.block("sh", "setup kubectl --apply"));
+    assert!(written.contains("audiences: [\"kubernetes-prod\"]"), "{written}");
+    let found = type_in(&sandbox, page.block("sh", "doctor kubectl"));
+    assert!(found.contains(&format!("cloud-sa:{}", sandbox.account)), "{found}");
+}
+
+#[test]
+fn the_python_client_goes_on_as_nobody_as_the_page_says() {
     const WHOAMI: &str = "
 import kubernetes
 kubernetes.config.load_kube_config()
@@ -257,9 +283,9 @@ credentialPluginPolicy: DenyAll
     assert!(outcome.stderr.contains(printed), "{outcome:?}");
 }
 
-/// If one of these fails, kubectl has fixed a trap, and the README may drop its warning.
+/// If one of these fails, kubectl has lost a trap, and the page may lose its warning.
 #[test]
-fn the_readmes_traps_still_exist() {
+fn the_pages_traps_are_there() {
     let sandbox = sandbox();
     let set = |flags: &[&str]| {
         let arguments = [&["config", "set-credentials", "yandex"], flags].concat();

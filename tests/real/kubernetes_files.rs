@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::documents::{Readme, filled_in, with_request_id_of_readme};
+use super::documents::{Document, filled_in, with_request_id_of_page};
 use super::kubeconfig::put_on_path;
 use super::{aws, peer, project_file};
 use crate::agent::Agent;
@@ -242,14 +242,14 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
     let token = request.headers["authorization"].strip_prefix("Bearer ").unwrap();
     assert_eq!(claims(token)["aud"], SERVICE);
 
-    let check = Readme::of("kubernetes").block("sh", "--decode").to_owned();
+    let check = Document::of("kubernetes").block("sh", "--decode").to_owned();
     let decoded = sandbox.finish(in_container(&sandbox, &check)).ok();
     let decoded: Value = serde_json::from_str(&decoded).unwrap();
     assert_eq!(decoded["sub"], sandbox.account.as_str());
 }
 
 #[test]
-fn a_federation_mismatch_is_reported_as_in_the_readme() {
+fn a_federation_that_does_not_match_is_told_as_in_the_page() {
     let mut sandbox = sandbox();
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);
@@ -257,10 +257,10 @@ fn a_federation_mismatch_is_reported_as_in_the_readme() {
     give_token(&sandbox, &pod);
     let outcome = sandbox.finish(in_container(&sandbox, "yc-id-token token"));
     assert_eq!(outcome.status.code(), Some(4), "{outcome:?}");
-    let printed = with_request_id_of_readme(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
-    let readme = Readme::of("kubernetes");
-    assert_eq!(printed, readme.block("console", "E_SOURCE_REFUSED"));
-    let federation = readme.block("text", "federation create");
+    let said = with_request_id_of_page(&outcome.stderr.replace(&sandbox.account, ACCOUNT));
+    let page = Document::of("kubernetes");
+    assert_eq!(said, page.block("console", "E_SOURCE_REFUSED"));
+    let federation = page.block("text", "federation create");
     assert!(
         federation.contains(&format!("--issuer {ISSUER} "))
             && federation.contains("--audiences yandex-cloud\n")

@@ -1,5 +1,5 @@
-//! The consumer pages of `docs` as a user follows them: the files of the page's folder in `integrations`, its shell
-//! blocks, and the validation of the consumer.
+//! The pages of `docs` about consumers: their form and links are checked for all of them, and the short ones are followed
+//! as a user does, with the files of the page's folder in `integrations`, its shell blocks, and what the other side checks.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use yc_id_token::jwt;
 use yc_id_token_emulator::Options;
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::{http_get, peer, project_file};
 use crate::agent::file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
@@ -35,10 +35,26 @@ const PAGES: [&str; 11] = [
     "tailscale",
 ];
 
-/// A page, and a sandbox configured as on the page.
+/// The longer pages, each with the files of tests that follow it.
+const GUIDES: [(&str, &[&str]); 9] = [
+    ("kubectl", &["kubectl_files"]),
+    ("aws", &["aws_files"]),
+    ("vault", &["vault_files"]),
+    ("gcp", &["gcp_files"]),
+    ("terraform", &["terraform_files"]),
+    ("ci", &["github_files"]),
+    ("kubernetes", &["kubernetes_files"]),
+    ("agent", &["agent_files", "systemd_files"]),
+    ("programs", &["programs"]),
+];
+
+/// The pages that the index links to and that do not exist yet.
+const PLANNED: [&str; 4] = ["authentication.md", "cli.md", "configuration.md", "errors.md"];
+
+/// A page, and a sandbox that is configured as the page says.
 pub struct Page {
     name: &'static str,
-    pub text: Readme,
+    pub text: Document,
     pub sandbox: Sandbox,
 }
 
@@ -55,7 +71,7 @@ impl Page {
         let clients = peer("client-venv/bin/python");
         let folders = [Path::new(PROGRAM), &clients].map(|path| path.parent().unwrap().display());
         sandbox.set("PATH", format!("{}:{}:/usr/bin:/bin", folders[0], folders[1]));
-        let page = Self { name, text: Readme::page(name), sandbox };
+        let page = Self { name, text: Document::of(name), sandbox };
         page.sandbox.configure(&page.file("config.toml"));
         page
     }
@@ -175,27 +191,71 @@ fn every_file_of_a_page_is_linked_there_and_used_by_its_test() {
 }
 
 #[test]
-fn every_other_file_of_the_integrations_is_named_by_a_test() {
-    let tests: Vec<String> =
-        files("tests/real").iter().map(|path| fs::read_to_string(path).unwrap()).collect();
-    let is_named = |file: &str| tests.iter().any(|test| test.contains(file));
+fn every_guide_has_a_start_an_end_and_reports_what_was_tried() {
+    for (name, _) in GUIDES {
+        let page = project_file(&format!("docs/{name}.md"));
+        for heading in ["# Quick start\n", "# Troubleshooting\n", "# Limits\n"] {
+            assert!(page.contains(heading), "{name}: {heading}");
+        }
+        let last = page.rsplit_once("\n\n").unwrap().1;
+        assert!(
+            last.starts_with("Tried with: ") && last.contains("; not") && last.ends_with(".\n"),
+            "{name}: {last}"
+        );
+    }
+}
+
+#[test]
+fn every_file_of_the_integrations_is_named_by_a_test_and_linked_from_a_page() {
+    let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
+    let tests: Vec<String> = files("tests/real").iter().map(read).collect();
+    let pages: Vec<String> = files("docs").iter().map(read).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for path in files("integrations") {
         let file = path.file_name().unwrap().to_str().unwrap();
-        let folder = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        let is_readme = file == "README.md" && is_named(&format!("Readme::of(\"{folder}\")"));
-        assert!(is_readme || is_named(file), "{}", path.display());
+        if file == "README.md" {
+            continue;
+        }
+        assert!(tests.iter().any(|test| test.contains(file)), "no test: {}", path.display());
+        let link = format!("](../{})", path.strip_prefix(root).unwrap().display());
+        assert!(pages.iter().any(|page| page.contains(&link)), "no page: {}", path.display());
+    }
+}
+
+#[test]
+fn every_index_of_a_folder_of_the_integrations_is_short_and_complete() {
+    for index in files("integrations").iter().filter(|path| path.ends_with("README.md")) {
+        let text = fs::read_to_string(index).unwrap();
+        let folder = index.parent().unwrap();
+        assert!(text.lines().count() <= 10, "{}", index.display());
+        assert!(text.contains("](../../docs/"), "{}", index.display());
+        for path in files(folder.to_str().unwrap()) {
+            let file = path.strip_prefix(folder).unwrap().display().to_string();
+            let is_listed = text.contains(&format!("[{file}]({file})"));
+            assert!(is_listed || file == "README.md", "{}: {file}", index.display());
+        }
     }
 }
 
 /// The page's commands were run exactly as written.
 #[test]
 fn every_shell_block_of_a_page_is_run_by_its_test() {
-    for name in PAGES {
-        let test = project_file(&format!("tests/real/{name}.rs"));
-        let typed: Vec<&str> =
-            test.split("type_in(").skip(1).filter_map(|rest| rest.split('"').nth(1)).collect();
-        for block in Readme::page(name).blocks("sh") {
-            assert!(typed.iter().any(|containing| block.contains(containing)), "{name}: {block}");
+    let typed_in = |tests: &[&str]| -> Vec<String> {
+        let mut typed = Vec::new();
+        for test in tests {
+            let test = project_file(&format!("tests/real/{test}.rs"));
+            for call in ["type_in(", "typed(", "block(\"sh\", "] {
+                let calls = test.split(call).skip(1).filter(|rest| rest.starts_with('"'));
+                typed.extend(calls.filter_map(|rest| rest.split('"').nth(1)).map(str::to_owned));
+            }
+        }
+        typed
+    };
+    let pages = PAGES.iter().map(|name| (*name, typed_in(&[name])));
+    let guides = GUIDES.iter().map(|(name, tests)| (*name, typed_in(tests)));
+    for (name, typed) in pages.chain(guides) {
+        for block in Document::of(name).blocks("sh") {
+            assert!(typed.iter().any(|saying| block.contains(saying)), "{name}: {block}");
         }
     }
 }
@@ -203,9 +263,10 @@ fn every_shell_block_of_a_page_is_run_by_its_test() {
 #[test]
 fn the_table_of_the_documentation_lists_every_page() {
     let table = project_file("docs/README.md");
-    for name in PAGES {
-        let row = table.lines().find(|line| line.contains(&format!("({name}.md)")));
-        assert!(row.is_some_and(|row| row.starts_with("| ")), "{name}");
+    for page in files("docs").iter().filter(|path| path.extension().is_some_and(|of| of == "md")) {
+        let page = page.file_name().unwrap().to_str().unwrap();
+        let row = table.lines().find(|line| line.contains(&format!("]({page})")));
+        assert!(page == "README.md" || row.is_some_and(|row| row.starts_with("| ")), "{page}");
     }
 }
 
@@ -216,13 +277,26 @@ fn every_link_of_the_documentation_leads_to_a_file() {
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let place = link.split('#').next().unwrap();
-            if !place.contains("://") && !place.is_empty() {
-                let target = page.parent().unwrap().join(place);
-                assert!(target.exists(), "{}: {link}", page.display());
+            let (place, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = if place.is_empty() { &page } else { &page.parent().unwrap().join(place) };
+            if place.contains("://") || !target.exists() && PLANNED.contains(&place) {
+                continue;
             }
+            assert!(target.exists(), "{}: {link}", page.display());
+            let has_heading = || headings(&fs::read_to_string(target).unwrap()).contains(heading);
+            assert!(heading.is_empty() || has_heading(), "{}: {link}", page.display());
         }
     }
+}
+
+/// The names by which links lead to the headings of a page.
+fn headings(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let name = |heading: &str| {
+        let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        text.replace(|character: char| !character.is_alphanumeric() && character != '-', "")
+    };
+    headings.map(name).collect()
 }
 
 /// The files of a folder of the project, and of the folders in it.

@@ -1,5 +1,5 @@
-//! The files of `integrations/systemd`, checked by systemd's own parser, and their commands and those of the README,
-//! run.
+//! The files of `integrations/systemd`, read by systemd's own reader, and what they and the page tell
+//! to run, run.
 //!
 //! The tests cannot start a service manager, which needs its own control group. Its steps for these units are few and
 //! done here: fill in the instance and the folder, create the folder, run the command.
@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 use yc_id_token_emulator::{Fault, Route};
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::project_file;
 use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
@@ -32,10 +32,10 @@ fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
     unit.lines().find_map(set).unwrap_or_else(|| panic!("`{name}` is not set in:\n{unit}"))
 }
 
-/// A sandbox configured as in the README, with the units in the current folder.
+/// A sandbox configured as the page says, with the units lying in the current folder.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
-    sandbox.configure(Readme::of("systemd").block("toml", "[profiles.vault]"));
+    sandbox.configure(Document::of("agent").block("toml", "[profiles.vault]"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     sandbox.write(SERVICE, &filled_in(&file(SERVICE), HELPER, PROGRAM));
@@ -48,7 +48,7 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-/// Runs one of the README's blocks in a shell.
+/// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -96,12 +96,15 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 }
 
 #[test]
-fn the_readmes_commands_keep_its_token_file_fresh() {
+fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
-    let readme = Readme::of("systemd");
-    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
-    // No manager is running to start the units.
-    type_in(&sandbox, &filled_in(readme.block("sh", "enable --now"), "enable --now", "enable"));
+    let page = Document::of("agent");
+    assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
+    // There is nobody to start anything now.
+    type_in(
+        &sandbox,
+        &filled_in(page.block("sh", "enable --now yc-id-token@"), "enable --now", "enable"),
+    );
     let units = sandbox.home().join(".config/systemd/user");
     for wanted in [
         "default.target.wants/yc-id-token@vault.service",
@@ -113,7 +116,7 @@ fn the_readmes_commands_keep_its_token_file_fresh() {
 
     let path = token_file(&sandbox, "vault");
     assert_eq!(start(&sandbox, "vault").ok(), "");
-    let check = readme.block("sh", "test -s").lines().last().unwrap();
+    let check = page.block("sh", "test -s").lines().last().unwrap();
     type_in(&sandbox, check);
     let token = fs::read_to_string(&path).unwrap();
     assert_eq!(claims(&token)["aud"], "https://vault.example:8200");

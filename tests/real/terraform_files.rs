@@ -1,4 +1,4 @@
-//! The files of `integrations/terraform`, and the commands of its README.
+//! The files of `integrations/terraform`, and what its page tells to type, typed.
 //!
 //! Their providers are in no package registry. Terraform's formatter parses the files, Terraform itself evaluates the
 //! expressions with the token, and kubectl or this test runs the commands of a provider.
@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, Trust};
-use super::documents::Readme;
+use super::documents::Document;
 use super::kubeconfig::{put_on_path, set_up, whoami};
 use super::{project_file, terraform};
 use crate::sandbox::{PROGRAM, Sandbox, claims};
@@ -17,17 +17,17 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/terraform/{name}"))
 }
 
-/// A sandbox configured as in the README.
+/// A sandbox configured as the page says.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
-    sandbox.configure(Readme::of("terraform").block("toml", "[profiles.service]"));
+    sandbox.configure(Document::of("terraform").block("toml", "[profiles.service]"));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
     sandbox
 }
 
-/// Runs one of the README's blocks in a shell.
+/// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -87,12 +87,12 @@ fn the_external_data_source_works_in_terraform() {
     let text = file("external.tf");
     let rest = &text[text.find("locals {").unwrap()..];
     let rest = rest.replace("data.external.id_token.result", "jsondecode(file(\"result.json\"))");
-    let variable = Readme::of("terraform").block("hcl", "id_token").to_owned();
+    let variable = Document::of("terraform").block("hcl", "id_token").to_owned();
     let check = "output \"same\" {\n  value = nonsensitive(local.id_token == var.id_token)\n}\n";
     sandbox.write("terraform/main.tf", &format!("{rest}{variable}{check}"));
     // Otherwise it checks for updates.
     sandbox.set("CHECKPOINT_DISABLE", "1");
-    let export = Readme::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
+    let export = Document::of("terraform").block("sh", "TF_VAR_id_token").to_owned();
     let export = format!("{export}printf %s \"$TF_VAR_id_token\"");
     sandbox.set("TF_VAR_id_token", type_in(&sandbox, &export));
     let text_printed = terraform::run(&sandbox, &["apply", "-auto-approve", "-input=false"]);
@@ -105,11 +105,11 @@ fn the_external_data_source_works_in_terraform() {
 }
 
 #[test]
-fn the_readmes_commands_work() {
+fn the_pages_commands_do_what_it_says() {
     let sandbox = sandbox();
-    let readme = Readme::of("terraform");
-    assert!(type_in(&sandbox, readme.block("sh", "--version")).starts_with("yc-id-token "));
-    let decoded = type_in(&sandbox, readme.block("sh", "--decode"));
+    let page = Document::of("terraform");
+    assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
+    let decoded = type_in(&sandbox, page.block("sh", "--decode"));
     let decoded: Value = serde_json::from_str(&decoded).unwrap();
     assert_eq!(decoded["aud"], "https://service.example");
     // The target exists.

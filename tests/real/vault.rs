@@ -216,7 +216,7 @@ fn a_sealed_server_is_reported_and_can_be_unsealed() {
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
     server.restart();
     assert_eq!(read_secret(&sandbox).ok(), ANSWER);
-    assert_eq!(server.leases("jwt"), 1, "the token of before");
+    assert_eq!(server.leases("jwt"), 1, "the previous token");
 
     server.seal();
     let run = |arguments: &[&str]| sandbox.run(&[&["vault"], arguments].concat());

@@ -1,4 +1,5 @@
-//! The files of `integrations/vault`, each used as a user would use it, and the commands of its README.
+//! The files of `integrations/vault`, each used as a user would use it, and what its page tells to type,
+//! typed.
 //!
 //! The Terraform provider for Vault is in no package registry. Terraform's formatter parses its two files, but does not
 //! apply them. The role in one is compared with the role that the CLI creates, and the login of the other is made by
@@ -11,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use yc_id_token_emulator::Options;
 
-use super::documents::{Readme, filled_in};
+use super::documents::{Document, filled_in};
 use super::kubeconfig::put_on_path;
 use super::openbao::{ANSWER, OpenBao, bao, cli};
 use super::{Killed, peer, project_file};
@@ -28,8 +29,8 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/vault/{name}"))
 }
 
-fn readme() -> Readme {
-    Readme::of("vault")
+fn page() -> Document {
+    Document::of("vault")
 }
 
 /// A text with the values of this sandbox and server in place of the placeholders.
@@ -42,7 +43,7 @@ fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
         .replace(RUN, &home)
 }
 
-/// A sandbox and a server, configured as in the README, with `vault` and `bao` on the `PATH`.
+/// A sandbox and a server, configured as the page says, with `vault` and `bao` on the `PATH`.
 fn start() -> (Sandbox, OpenBao) {
     start_in(Sandbox::new())
 }
@@ -51,7 +52,7 @@ fn start() -> (Sandbox, OpenBao) {
 fn start_in(mut sandbox: Sandbox) -> (Sandbox, OpenBao) {
     let server = OpenBao::start_untrusting();
     sandbox.write("vault-ca.pem", &server.ca_pem);
-    let configuration = readme().block("toml", "[profiles.vault]").to_owned();
+    let configuration = page().block("toml", "[profiles.vault]").to_owned();
     sandbox.configure(&here(&sandbox, &server, &configuration));
     sandbox.write_secret(".config/yc-id-token/key.json", &sandbox.key.to_json());
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
@@ -69,15 +70,15 @@ fn start_in(mut sandbox: Sandbox) -> (Sandbox, OpenBao) {
     (sandbox, server)
 }
 
-/// Runs the administrator's commands of the README's third step.
+/// The administrator types as the page says.
 fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
     sandbox.set("VAULT_TOKEN", server.root_token());
-    let steps = readme().block("sh", "vault write auth/jwt/role").to_owned();
+    let steps = page().block("sh", "vault write auth/jwt/role").to_owned();
     type_in(sandbox, server, &steps);
     sandbox.unset("VAULT_TOKEN");
 }
 
-/// Runs one of the README's blocks in a shell.
+/// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
     let mut shell = sandbox.other_command("/bin/sh");
@@ -86,10 +87,10 @@ fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
 }
 
 #[test]
-fn the_readmes_commands_work() {
+fn the_pages_commands_do_what_it_says() {
     let (sandbox, server) = start();
-    let readme = readme();
-    let typed = |containing: &str| type_in(&sandbox, &server, readme.block("sh", containing));
+    let page = page();
+    let typed = |saying: &str| type_in(&sandbox, &server, page.block("sh", saying));
     assert!(typed("--version").starts_with("yc-id-token "));
     let claims: Value = serde_json::from_str(&typed("--decode")).unwrap();
     assert_eq!(claims["iss"], sandbox.cloud.issuer());
@@ -108,6 +109,20 @@ fn the_readmes_commands_work() {
 }
 
 #[test]
+fn the_quick_start_of_the_page_connects_the_cli() {
+    let (sandbox, server) = start();
+    fs::remove_file(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
+    sandbox.write_secret("key.json", &sandbox.key.to_json());
+    let page = page();
+    let typed = |saying: &str| type_in(&sandbox, &server, page.block("sh", saying));
+    let written = typed("setup vault --apply");
+    assert!(written.contains("vault write auth/jwt/role/robot role_type=jwt"), "{written}");
+    let found = typed("doctor vault");
+    let exchange = "an exchange gives a Vault token of the role `robot`";
+    assert!(found.contains(exchange) && found.contains("no problems"), "{found}");
+}
+
+#[test]
 fn the_agent_logs_in_again_at_each_rotation_of_the_token_file() {
     let (mut sandbox, server) = start();
     let config = here(&sandbox, &server, &file("agent.hcl"));
@@ -116,7 +131,7 @@ fn the_agent_logs_in_again_at_each_rotation_of_the_token_file() {
     for file in [&jwt, &sink] {
         sandbox.may_hold_secrets(file);
     }
-    let block = readme().block("sh", "--output=").to_owned();
+    let block = page().block("sh", "--output=").to_owned();
     let rotate = filled_in(&block, "yc-id-token token", "yc-id-token token --force-refresh");
     type_in(&sandbox, &server, &block);
 
@@ -235,8 +250,8 @@ fn terraform_reads_its_files_which_define_the_same_role() {
 fn the_credentials_of_terraforms_provider_work() {
     let (mut sandbox, server) = start();
     let provider = file("terraform/provider.tf");
-    let readme = readme();
-    let export = readme.block("sh", "TERRAFORM_VAULT_AUTH_JWT");
+    let page = page();
+    let export = page.block("sh", "TERRAFORM_VAULT_AUTH_JWT");
     let login = format!(
         "{export}printf %s \"$TERRAFORM_VAULT_AUTH_JWT\" | vault write -field=token auth/jwt/login role=robot jwt=-"
     );

@@ -93,7 +93,7 @@ fn a_server_by_another_name_and_a_client_with_a_certificate() {
         sandbox.write_secret("other-key.pem", &rcgen::KeyPair::generate().unwrap().serialize_pem());
     let (text, _) =
         run(&sandbox, &[&name, &certificate, &with_key(&mismatch)]).fails(3, "E_IDENTITY");
-    assert!(text.contains("does not go with the certificate"), "{text}");
+    assert!(text.contains("does not match the certificate"), "{text}");
 
     // The official clients' variables, which the CLI reads too.
     sandbox.set("VAULT_TLS_SERVER_NAME", OTHER_NAME);

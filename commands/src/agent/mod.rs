@@ -34,21 +34,23 @@ use crate::runtime;
 pub(crate) use endpoint::names as endpoint_names;
 use plan::Plan;
 
-/// Keep credentials in files fresh, and serve them on loopback
+/// Keep credentials fresh in files, and serve them at local endpoints
 ///
-/// It is for programs that read a token from a file or an address. Without `--file` and `--serve`, it keeps the
-/// `[[agent.files]]` and serves the `[[agent.endpoints]]` of the configuration file. A file is replaced as a whole before
-/// half of the lifetime of its credential has passed. If that fails, the file stays as it is, and the agent tries
+/// Use it for programs that read a token from a file or a URL. Without `--file` and `--serve`, the agent writes the
+/// `[[agent.files]]` and serves the `[[agent.endpoints]]` of the configuration file. It replaces a file atomically before
+/// half of the lifetime of its credential has passed. If that fails, the file does not change, and the agent tries
 /// again.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:
+    after_help = "Example:
+  yc-id-token agent --file /run/user/1000/aws.jwt --profile aws
+
+Examples: with the files and endpoints of the configuration file,
   yc-id-token agent
   yc-id-token agent --once
-  yc-id-token agent --file /run/user/1000/aws.jwt --profile aws --signal HUP --pid-file /run/user/1000/app.pid
 
-In the configuration:
+Example: in the configuration file,
   [[agent.files]]
   profile = \"aws\"
   path = \"/run/user/1000/aws.jwt\"
@@ -60,16 +62,16 @@ In the configuration:
   listen = \"127.0.0.1:9911\"
   secret_file = \"/run/user/1000/aws.secret\"
 
-SIGHUP reads the configuration again, and SIGTERM ends the agent. It reports to systemd (Type=notify)."
+SIGHUP makes the agent read the configuration again, SIGTERM ends it. It reports its state to systemd (Type=notify)."
 )]
 pub struct Args {
     #[command(flatten)]
     plan: PlanArgs,
-    /// Write all files, and end; endpoints are not served
+    /// Write all files once and exit, without serving endpoints
     #[arg(long, conflicts_with = "serve")]
     once: bool,
-    /// Format of the log on stderr, and of errors unless `--error-format` sets that
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
+    /// Format of the log on stderr, and of errors unless `--error-format` is set
+    #[arg(long, value_enum, default_value_t, value_name = "FORMAT", hide_short_help = true)]
     log_format: LogFormat,
     #[command(subcommand)]
     action: Option<Action>,
@@ -80,18 +82,18 @@ enum Action {
     Check(Check),
 }
 
-/// Check that every credential can be used, in files and at endpoints
+/// Check that the files and endpoints of a running agent are valid
 ///
-/// A file must hold a credential with at least 10 minutes left, or half of its lifetime if that is less. An endpoint
-/// must answer at `/readyz` that all credentials of the agent are valid. No other server is asked, so a probe of
-/// Kubernetes can run it as often as it likes.
+/// A file must contain a credential that is valid for 10 more minutes, or for half of its lifetime if that is less. An
+/// endpoint must report at `/readyz` that all credentials of the agent are valid. No other server is called, so a
+/// Kubernetes probe can run it often.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example: in a container,
   startupProbe:
     exec:
       command: [yc-id-token, agent, check, --file=/run/yc-id-token/token]
 
-Exit status: 0 if all can be used, 2 usage, 3 a credential that cannot be used (E_EXPIRED) or the configuration, 6 an endpoint that does not answer")]
+Exit status: 0 if all are valid, 2 wrong command line, 3 expired credential (E_EXPIRED) or wrong configuration, 6 no response from an endpoint")]
 struct Check {
     #[command(flatten)]
     plan: PlanArgs,
@@ -100,38 +102,43 @@ struct Check {
 /// One file or endpoint, instead of those of the configuration.
 #[derive(clap::Args, Debug, Default)]
 struct PlanArgs {
-    /// Keep this file, with the settings of `--profile` and other options, instead of those of the configuration
+    /// File to keep fresh, instead of those of the configuration file
     #[arg(long, value_name = "PATH")]
     file: Option<PathBuf>,
-    /// Format of the file: raw, json, header, curl, env, terraform, kubectl, aws or gcp [default: raw]
+    /// Format of the file: raw, json, header, curl, env, terraform, kubectl, aws, gcp [default: raw]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     format: Option<String>,
     /// Permissions of the file: 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]
-    #[arg(long, value_name = "MODE", requires = "file")]
+    #[arg(long, value_name = "MODE", requires = "file", hide_short_help = true)]
     mode: Option<String>,
-    /// Group of the file, by its name or number
-    #[arg(long, value_name = "GROUP", requires = "file")]
+    /// Group of the file, by name or number
+    #[arg(long, value_name = "GROUP", requires = "file", hide_short_help = true)]
     group: Option<String>,
-    /// Command to run when the file has changed, one word each time; no shell reads it
-    #[arg(long, value_name = "WORD", requires = "file", allow_hyphen_values = true)]
+    /// Command to run after a change of the file; repeat the option for each argument
+    #[arg(
+        long,
+        value_name = "WORD",
+        requires = "file",
+        allow_hyphen_values = true,
+        hide_short_help = true
+    )]
     on_change: Vec<String>,
-    /// Signal to send when the file has changed, to the process of `--pid-file`
-    #[arg(long, value_name = "NAME", requires_all = ["file", "pid_file"])]
+    /// Signal to send to the process of `--pid-file` when the file has changed
+    #[arg(long, value_name = "NAME", requires_all = ["file", "pid_file"], hide_short_help = true)]
     signal: Option<String>,
-    /// File with the ID of the process that gets the signal
-    #[arg(long, value_name = "PATH", requires_all = ["file", "signal"])]
+    /// File with the process ID for `--signal`
+    #[arg(long, value_name = "PATH", requires_all = ["file", "signal"], hide_short_help = true)]
     pid_file: Option<PathBuf>,
-    /// Remove the file when the agent ends
-    #[arg(long, requires = "file")]
+    /// Remove the file when the agent exits
+    #[arg(long, requires = "file", hide_short_help = true)]
     remove_on_exit: bool,
-    /// Serve an endpoint of this type: aws-container, github, gcp-url or token
+    /// Type of endpoint to serve: aws-container, github, gcp-url or token
     #[arg(long, value_name = "TYPE", requires = "listen")]
     serve: Option<String>,
-    /// Address of the endpoint: one of loopback, such as 127.0.0.1:9911; `unix:` and a path; or `systemd:` and the name
-    /// of a socket that systemd has opened
+    /// Address of the endpoint: 127.0.0.1:PORT, unix:PATH or systemd:NAME
     #[arg(long, value_name = "ADDRESS", requires = "serve")]
     listen: Option<String>,
-    /// File that the agent writes the secret into that clients of the endpoint must send; needed for loopback
+    /// File for the secret of the endpoint; required for 127.0.0.1
     #[arg(long, value_name = "PATH", requires = "serve")]
     secret_file: Option<PathBuf>,
 }

@@ -17,7 +17,7 @@ use crate::run::{Context, Run};
 use crate::settings::Settings;
 use crate::settings::schema::{CACHE, PROFILE, SERVICE_ACCOUNT};
 
-/// Show where credentials are stored, or remove them
+/// Show the cache folder, or remove cached credentials
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token cache path
@@ -29,18 +29,16 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print the cache folder
+    /// Print the path of the cache folder
     #[command(after_help = "Example:
   ls -l \"$(yc-id-token cache path)\"")]
     Path,
-    /// Remove every cached credential, from the keyring too; with --profile, only those that its runs read
-    #[command(
-        after_help = "Examples: all credentials, before you give a machine away, and those of a profile
+    /// Remove all cached credentials, or those of `--profile`
+    #[command(after_help = "Examples:
   yc-id-token cache clear
   yc-id-token cache clear --profile prod
 
-With --profile, the IAM token of its identity is removed too, even if another profile uses it: that profile gets a new one."
-    )]
+Credentials in the keyring are removed too. With `--profile`, the IAM token of its identity is removed even if another profile uses it.")]
     Clear,
 }
 

@@ -81,15 +81,15 @@ const POWERSHELL: &str = r#"Register-ArgumentCompleter -Native -CommandName yc-i
 }
 "#;
 
-/// Print a script by which a shell completes commands, options and the names of profiles
+/// Generate a shell completion script
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples: in the start-up file of the shell,
+#[command(after_help = "Examples: in the startup file of the shell,
   bash        source <(yc-id-token completions bash)
   zsh         source <(yc-id-token completions zsh)
   fish        yc-id-token completions fish | source
   PowerShell  yc-id-token completions powershell | Out-String | Invoke-Expression")]
 pub struct Args {
-    /// The shell
+    /// Shell to generate the script for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -27,7 +27,7 @@ use crate::settings::schema::PROFILE;
 use crate::settings::{Kind, Offer, Settings, problems};
 use key::Key;
 
-/// Show, change or check the configuration file
+/// Read, change or check the configuration file
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token config path
@@ -37,8 +37,8 @@ use key::Key;
   yc-id-token config edit
   yc-id-token config validate
 
-KEY is default_profile, defaults.KEY, profiles.NAME.KEY, or one of a consumer: profiles.NAME.CONSUMER.KEY. \
-With --profile NAME, `profiles.NAME.` is left out.")]
+A key is default_profile, defaults.KEY, profiles.NAME.KEY, or one of a consumer: profiles.NAME.CONSUMER.KEY. \
+With `--profile NAME`, omit `profiles.NAME.`.")]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
@@ -50,7 +50,7 @@ enum Action {
     #[command(after_help = "Example:
   cat \"$(yc-id-token config path)\"")]
     Path,
-    /// Print what the file sets a key to
+    /// Print the value of a key
     #[command(after_help = "Examples:
   yc-id-token config get default_profile
   yc-id-token config get kubectl.api_version --profile prod")]
@@ -58,35 +58,35 @@ enum Action {
         /// Key, such as profiles.prod.audience
         key: String,
     },
-    /// Set a key in the file, and create the file and the profile if they are missing
+    /// Set a key, and create the file and the profile if they are missing
     #[command(after_help = "Examples:
   yc-id-token config set default_profile prod
   yc-id-token config set profiles.prod.key_file ~/key.json
   yc-id-token config set defaults.kubectl.profile prod
 
-A relative path is taken from the current folder, and written as an absolute one.")]
+A relative path starts in the current folder, and is written as an absolute path.")]
     Set {
         /// Key, such as profiles.prod.audience
         key: String,
-        /// Value; several for a key that is a list
+        /// Value, or several for a list
         #[arg(required = true)]
         value: Vec<String>,
     },
-    /// Remove a key from the file
+    /// Remove a key
     #[command(after_help = "Example:
   yc-id-token config unset profiles.prod.audience")]
     Unset {
         /// Key, such as profiles.prod.audience
         key: String,
     },
-    /// Open the file in the editor that VISUAL or EDITOR names, and check the result before it is written
+    /// Edit the file with VISUAL or EDITOR, and check it before it is written
     #[command(after_help = "Examples:
   yc-id-token config edit
   EDITOR='code --wait' yc-id-token config edit
 
-The editor gets a private copy. A result with mistakes is not written: at a terminal it can be edited again.")]
+The editor opens a private copy. A file with mistakes is not written; on a terminal, you can edit it again.")]
     Edit,
-    /// Check the whole file with all profiles, and report every mistake
+    /// Check the whole file, and report every mistake
     #[command(after_help = "Example:
   yc-id-token config validate --config config.toml")]
     Validate,

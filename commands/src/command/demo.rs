@@ -21,7 +21,7 @@ use crate::source::Issuer;
 
 const AUDIENCE: &str = "https://k8s.example";
 
-/// Show the main job against an emulated cloud: nothing to set up, nothing left behind
+/// Show how it works with an emulated cloud, without any setup
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:
   yc-id-token demo")]

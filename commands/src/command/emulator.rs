@@ -9,7 +9,7 @@ use crate::message;
 use crate::output::Output;
 
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example: the same address and the same paths of the files at each start
+#[command(after_help = "Example: with the same address and files at each start,
   yc-id-token emulator --listen 127.0.0.1:8080 --directory ~/emulated-cloud")]
 pub struct Args {
     #[command(flatten)]

@@ -23,7 +23,7 @@ use crate::source::{AuthorizedKey, ImportedKey, ImportedKeys, KEY_FILE, KEY_FILE
 
 const STDIN: &str = "-";
 
-/// Keep authorized keys in the system's keyring instead of in files
+/// Store authorized keys in the system's keyring instead of files
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token key import key.json --name robot
@@ -42,46 +42,46 @@ enum Action {
     ReadBack(read_back::ReadBack),
 }
 
-/// Put an authorized key into the keyring
+/// Import an authorized key into the keyring
 ///
-/// It is used as `--identity keyring:NAME` from then on. On a terminal, it is asked whether the file is to be
-/// deleted; elsewhere it is kept, unless told otherwise.
+/// Use the key with `--identity keyring:NAME`. On a terminal, the command asks whether to delete the file. Without a
+/// terminal, the file is kept unless `--delete-file` is set.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token key import key.json --name robot --delete-file
   yc iam key create --service-account-name robot --output /dev/stdout | yc-id-token key import -")]
 struct Import {
-    /// Key, as `yc iam key create` writes it; `-` reads it from standard input
+    /// Key file from `yc iam key create`, or `-` for standard input
     file: String,
-    /// Name to use it by [default: its service account's ID]
+    /// Name of the key in the keyring [default: the ID of its service account]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Delete the file once another process has read the key back from the keyring
+    /// Delete the file after another process has read the key from the keyring
     #[arg(long, conflicts_with = "keep_file")]
     delete_file: bool,
-    /// Keep the file, and do not ask
+    /// Keep the file without prompting
     #[arg(long)]
     keep_file: bool,
 }
 
-/// List the keys in the keyring, without asking it
+/// List the imported keys, without opening the keyring
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:
   yc-id-token key list --format json")]
 struct List {
-    /// Form of the list
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 }
 
 /// Remove a key from the keyring
 ///
-/// It goes on being valid for the cloud: `yc iam key delete` revokes it.
+/// The key stays valid in Yandex Cloud. Revoke it with `yc iam key delete`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:
   yc-id-token key remove robot")]
 struct Remove {
-    /// Name of the key
+    /// Name of the key in the keyring
     name: String,
 }
 

@@ -13,7 +13,7 @@ use crate::foreign_text::Message;
 use crate::log::LogFormat;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Arguments, NamedCommand, Table};
+use crate::settings::{Arguments, Field, NamedCommand, Table};
 
 mod cache;
 mod completions;
@@ -23,8 +23,10 @@ mod demo;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod explain;
 mod key;
 mod man;
+mod options;
 mod own_check;
 mod profiles;
 mod query;
@@ -43,8 +45,8 @@ pub(crate) use doctor::fuzz_kubeconfig;
 pub type Complete<'a> = &'a dyn Fn(&Message, &[OsString]) -> Message;
 
 macro_rules! housekeeping {
-    ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty) $(with $tables:path)?;)+) => {
-        /// A command that is not a consumer.
+    ($($(#[$attribute:meta])* $name:literal => $variant:ident($arguments:ty) $(with $tables:path)? $(, taking $takes:path)?;)+) => {
+        /// A housekeeping command.
         #[derive(Debug, Subcommand)]
         pub enum Housekeeping {
             $($(#[$attribute])* #[command(name = $name)] $variant($arguments),)+
@@ -54,6 +56,10 @@ macro_rules! housekeeping {
             $(#[$attribute])*
             impl Arguments for $arguments {
                 $(const TABLES: &'static [&'static Table] = $tables;)?
+
+                $(fn takes(command: &str, field: &Field) -> bool {
+                    $takes(command, field)
+                })?
             }
         )+
 
@@ -65,19 +71,20 @@ macro_rules! housekeeping {
 
 housekeeping! {
     "agent" => Agent(Box<agent::Args>) with agent::TABLES;
-    "cache" => Cache(cache::Args);
+    "cache" => Cache(cache::Args), taking options::of_cache;
     "setup" => Setup(Box<setup::Args>);
-    "completions" => Completions(completions::Args);
-    "config" => Config(config::Args);
-    "man" => Man(man::Args);
+    "completions" => Completions(completions::Args), taking options::for_diagnostics;
+    "config" => Config(config::Args), taking options::of_file;
+    "man" => Man(man::Args), taking options::for_diagnostics;
     #[cfg(feature = "emulator")]
-    "demo" => Demo(demo::Args);
+    "demo" => Demo(demo::Args), taking options::for_diagnostics;
     "doctor" => Doctor(doctor::Args);
     #[cfg(feature = "emulator")]
-    "emulator" => Emulator(emulator::Args);
-    "key" => Key(key::Args);
-    "profiles" => Profiles(profiles::Args);
-    "service-accounts" => ServiceAccounts(service_accounts::Args);
+    "emulator" => Emulator(emulator::Args), taking options::for_diagnostics;
+    "explain" => Explain(explain::Args), taking options::for_diagnostics;
+    "key" => Key(key::Args), taking options::of_key;
+    "profiles" => Profiles(profiles::Args), taking options::of_file;
+    "service-accounts" => ServiceAccounts(service_accounts::Args), taking options::of_folder;
     "status" => Status(status::Args);
 }
 
@@ -108,6 +115,7 @@ impl Housekeeping {
             Self::Doctor(arguments) => return arguments.run(context, program, complete, output),
             #[cfg(feature = "emulator")]
             Self::Emulator(arguments) => arguments.run(output)?,
+            Self::Explain(arguments) => arguments.run(output)?,
             Self::Key(arguments) => arguments.run(context, output)?,
             Self::Profiles(arguments) => arguments.run(context, output)?,
             Self::ServiceAccounts(arguments) => arguments.run(context, output)?,

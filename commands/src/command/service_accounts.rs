@@ -8,14 +8,14 @@ use crate::output::Output;
 use crate::run::{Context, Run};
 use crate::source::ServiceAccount;
 
-/// List the service accounts of a folder, to choose one by its ID or name
+/// List the service accounts of a folder
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token service-accounts --folder-id b1g… --identity yc-cli
   yc-id-token service-accounts --folder-name prod --cloud-id b1g… --format json")]
 pub struct Args {
-    /// Form of the output: table or json
-    #[arg(long, value_name = "FORM", default_value = "table")]
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
 }
 

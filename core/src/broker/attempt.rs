@@ -45,7 +45,7 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
         let holds = failure.holds_at(now) || (failure.is_recent(now) && can_do_without());
         let counts = self.broker.happened_during_run(failure.at) || (holds && !self.wants_new());
         counts.then(|| {
-            debug!(key = self.key.name(), "not asked again: it failed a moment ago");
+            debug!(key = self.key.name(), "not retried: it failed a moment ago");
             self.fall_back(failure.into_error())
         })
     }
@@ -56,7 +56,7 @@ impl<T: Cacheable + PartialEq> Attempt<'_, T> {
             return Err(failure);
         }
         let Some(credential) = self.unexpired() else { return Err(failure) };
-        info!("{failure}; using the credential of before, which is still valid");
+        info!("{failure}; using the previous credential, which is still valid");
         Ok(credential)
     }
 

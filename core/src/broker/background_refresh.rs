@@ -19,14 +19,13 @@ use crate::{child, current_folder};
 /// The first word of a command line that only refreshes.
 pub const REFRESH: &str = "background-refresh";
 
-/// The arguments to run this command again. They are shared and not copied, as few runs start another.
+/// The arguments to run this command again. They are shared, because few runs start another process.
 #[derive(Clone, Debug)]
 pub struct Rerun(Arc<[OsString]>);
 
 impl Rerun {
-    /// How to run a command with these arguments again. `None` on Windows: a new process inherits every handle,
-    /// and so holds open the pipe that the consumer reads to its end. There, a credential is refreshed at its
-    /// hard point.
+    /// How to run a command with these arguments again. `None` on Windows, where a new process inherits every handle
+    /// and so keeps the consumer's pipe open. There, a credential is refreshed at its hard point.
     pub fn of(arguments: &Arc<[OsString]>) -> Option<Self> {
         cfg!(unix).then(|| Self(Arc::clone(arguments)))
     }
@@ -36,14 +35,14 @@ impl Rerun {
     pub(super) fn start(&self) {
         child::close_on_exec();
         if let Err(error) = self.command().and_then(|mut command| command.spawn()) {
-            debug!(%error, "cannot start the refresh in the background");
+            debug!(%error, "cannot start the background refresh");
         } else {
             debug!("refreshing in the background");
         }
     }
 
-    /// Security: a proxy's address can hold a password, which must not be in an argument of another process. It
-    /// is passed in the environment.
+    /// Security: the address of a proxy can contain a password. It is passed in the environment, because other users
+    /// can read the arguments of a process.
     fn command(&self) -> io::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(OsStr::new(REFRESH));
@@ -58,14 +57,14 @@ impl Rerun {
                 command.arg(argument);
             }
         }
-        // A library reads these, and the process leaves the folder that they are relative to.
+        // A library reads these variables, and the process leaves the folder that relative paths start from.
         for var in [env::SSL_CERT_FILE, env::SSL_CERT_DIR] {
             let path = Env::Real.get_os(var).filter(|path| Path::new(path).is_relative());
             if let Some(path) = path.and_then(|path| std::path::absolute(path).ok()) {
                 command.env(var.name, path);
             }
         }
-        // The reader of this run's output waits until every writer has closed it.
+        // The program that reads this run's output waits until every writer has closed it.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(command)
     }
@@ -84,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxys_password_is_in_no_command_line_of_ours() {
+    fn a_proxy_password_is_not_in_the_arguments_of_a_refresh() {
         let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let proxy = "http://me:hunter2@proxy.example";
         for arguments in [

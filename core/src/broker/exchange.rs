@@ -14,12 +14,12 @@ use crate::error::Result;
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(30);
 
 impl Broker {
-    /// Exchanges a credential, the parent, for another one at a server. `meanwhile` is done while the
-    /// parent is being fetched, such as to open the connection.
+    /// Exchanges a credential, the parent, for another one at a server. `meanwhile` runs while the parent is fetched,
+    /// for example to open the connection.
     ///
-    /// A parent from the cache is replaced once: if the server rejects it (it is revoked, or the clocks
-    /// differ), or if the derived credential expires with it. A server that caps a session at the expiry of
-    /// the token would otherwise give keys for the last minute of an old token.
+    /// A cached parent is replaced once: if the server rejects it (it is revoked, or the clocks differ), or if the
+    /// derived credential expires with it. A server that ends a session with its token would otherwise return keys
+    /// for the last minute of an old token.
     pub async fn exchange<O: Request, R, T>(
         &self,
         parent: &O,
@@ -35,7 +35,9 @@ impl Broker {
         if !self.is_cut_short(&derived.lifetime, &used.lifetime) {
             return Ok(derived);
         }
-        debug!("it ends with the token that it was exchanged for; once more with a new one");
+        debug!(
+            "it expires with the token that it was exchanged for; trying again with a new token"
+        );
         let longer = async {
             let new = self.fetch_shared(parent, minimum_lifetime, Some(&used.secret)).await?;
             accept(&send(&new.secret).await?, &new.secret)
@@ -44,13 +46,14 @@ impl Broker {
             Ok(longer) if longer.lifetime.expires_at > derived.lifetime.expires_at => longer,
             Ok(_) => derived,
             Err(error) => {
-                info!("{error}; using what the older token was exchanged for");
+                info!("{error}; using the credential from the older token");
                 derived
             }
         })
     }
 
-    /// Whether a process that stays replaces a parent now, although it could still be used. If that fails, it is used.
+    /// Whether a long-running process replaces a parent that is still valid. If the replacement fails, the old parent
+    /// is used.
     fn is_ending(&self, parent: &Lifetime) -> bool {
         match self.options.purpose {
             Purpose::Renew(lead) => lead.is_ending(parent, self.options.clock.now()),
@@ -67,8 +70,8 @@ impl Broker {
             && end.distance(parents_end) <= EXPIRY_TOLERANCE
     }
 
-    /// Presents a credential to a server, and returns it with the answer. `meanwhile` is done while the
-    /// credential is being fetched. One from the cache that the server rejects is replaced once.
+    /// Presents a credential to a server, and returns it with the answer. `meanwhile` runs while the credential is
+    /// fetched. A cached credential that the server rejects is replaced once.
     pub async fn present<O: Request, R>(
         &self,
         request: &O,

@@ -1,8 +1,8 @@
-//! A fleet of agents, simulated for half a day: how many requests it sends to Yandex Cloud.
+//! Simulates half a day of a fleet of agents, and counts its requests to Yandex Cloud.
 //!
-//! `tests/run fleet -- --nocapture` prints the table of `docs/scaling.md`. The rules are the broker's own, and so is
-//! the schedule of each agent. Only the servers and the time are simulated. No agent depends on another one, so each
-//! has a timeline of its own.
+//! `tests/run fleet -- --nocapture` prints the table of `docs/scaling.md`. The rules and the schedule are the
+//! broker's own; only the servers and the time are simulated. Agents do not depend on each other, so each has its own
+//! timeline.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -25,23 +25,24 @@ const HOUR: u64 = 60 * MINUTE;
 const ID_TOKEN_LIFETIME: Duration = Duration::from_secs(HOUR);
 const IAM_TOKEN_LIFETIME: Duration = Duration::from_secs(12 * HOUR);
 
-/// All times are in seconds since all agents were started at once.
+/// All times are in seconds after the start of all agents.
 const END: u64 = 13 * HOUR;
 const OUTAGE: Range<u64> = 3 * HOUR..3 * HOUR + 30 * MINUTE;
 
-/// The agents are back from an outage within their longest pause: a sixteenth of an hour, and half of that by chance.
+/// Agents recover from an outage within their longest pause: a sixteenth of an hour, plus up to half of that at
+/// random.
 const RECOVERY: u64 = 6 * MINUTE;
 
-/// An HTTP request that is answered with 503 is sent so many times (`http/client.rs`).
+/// How often a request that is answered with 503 is sent (`http/client.rs`).
 const TRIES: u32 = 3;
 
-/// The shortest time that a rate is measured over.
+/// The shortest time over which a rate is measured.
 const WINDOW: u64 = 10;
 
-/// The bounds of the table's periods, in minutes.
+/// The limits of the table's periods, in minutes.
 const PERIODS: [u64; 15] = [0, 1, 30, 60, 90, 120, 180, 210, 216, 240, 270, 300, 660, 720, 780];
 
-/// Requests within a second.
+/// Requests in one second.
 #[derive(Clone, Copy, Default)]
 struct Requests {
     id_token: u32,
@@ -49,23 +50,23 @@ struct Requests {
     failed: u32,
 }
 
-/// What some of the agents have done.
+/// What a part of the fleet has done.
 struct Log {
     seconds: Vec<Requests>,
-    /// The seconds for which a file had expired, outside of the outage.
+    /// For how many seconds a file was expired, outside of the outage.
     expired: u64,
     /// The shortest remaining lifetime of a file outside of the outage and the recovery.
-    least_left: Duration,
+    minimum_left: Duration,
 }
 
-/// A machine with an agent, and what it sees of Yandex Cloud.
+/// A machine with an agent, and its view of Yandex Cloud.
 struct Machine<'a> {
     log: &'a RefCell<Log>,
     cache: Memory,
 }
 
 impl Machine<'_> {
-    /// A request to a server, which fails during the outage.
+    /// Sends a request to a server, which fails during the outage.
     fn send(&self, broker: &Broker, count: fn(&mut Requests) -> &mut u32) -> Result<()> {
         let second = second_of(broker.clock().now().at);
         let mut log = self.log.borrow_mut();
@@ -85,7 +86,7 @@ impl Machine<'_> {
         })
     }
 
-    /// Makes an attempt to renew a file, as the agent does.
+    /// Tries to renew a file, as the agent does.
     async fn renew(&self, file: &mut File, number: u64) {
         let settings = Digest::of(b"settings");
         let now = file.due.into();
@@ -116,7 +117,7 @@ impl Machine<'_> {
         file.due = file.due.plus(file.schedule.pause(now));
     }
 
-    /// Notes how much was left of a file that is replaced now.
+    /// Records the remaining lifetime of a file that is replaced.
     fn note(&self, file: &File) {
         let Some(before) = file.schedule.lifetime() else { return };
         let mut log = self.log.borrow_mut();
@@ -124,12 +125,12 @@ impl Machine<'_> {
         let before_outage = OUTAGE.start.min(now).saturating_sub(expiry);
         log.expired += before_outage + now.saturating_sub(expiry.max(OUTAGE.end));
         if !(OUTAGE.start..OUTAGE.end + RECOVERY).contains(&now) {
-            log.least_left = log.least_left.min(before.left(file.due.into()));
+            log.minimum_left = log.minimum_left.min(before.left(file.due.into()));
         }
     }
 }
 
-/// A file that an agent keeps.
+/// A file that an agent keeps fresh.
 struct File {
     audience: &'static str,
     schedule: Schedule,
@@ -207,10 +208,10 @@ fn second_of(at: Timestamp) -> u64 {
     at.since(BEGIN).as_secs()
 }
 
-/// Runs some of the agents to the end.
+/// Simulates a part of the agents to the end.
 fn run(agents: Range<u64>) -> Log {
     let seconds = vec![Requests::default(); index(END)];
-    let log = Log { seconds, expired: 0, least_left: Duration::MAX }.into();
+    let log = Log { seconds, expired: 0, minimum_left: Duration::MAX }.into();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for agent in agents {
         repeatable::begin(agent);
@@ -232,7 +233,7 @@ fn run(agents: Range<u64>) -> Log {
     log.into_inner()
 }
 
-/// Runs the whole fleet, on all processors.
+/// Simulates the whole fleet on all processors.
 fn run_fleet() -> Log {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = u64::try_from(threads).unwrap();
@@ -250,7 +251,7 @@ fn run_fleet() -> Log {
                 all.failed += part.failed;
             }
             all.expired += part.expired;
-            all.least_left = all.least_left.min(part.least_left);
+            all.minimum_left = all.minimum_left.min(part.minimum_left);
             all
         })
         .unwrap()
@@ -263,7 +264,7 @@ impl Requests {
 }
 
 impl Log {
-    /// The mean number of requests in a second.
+    /// The mean number of requests per second.
     fn mean(&self, time: &Range<u64>, count: impl Fn(&Requests) -> u32) -> f64 {
         let seconds =
             self.seconds.iter().skip(index(time.start)).take(index(time.end - time.start));
@@ -271,7 +272,7 @@ impl Log {
         f64::from(requests) / f64::from(u32::try_from(time.end - time.start).unwrap())
     }
 
-    /// The mean number of requests in a second of the busiest window.
+    /// The mean number of requests per second in the busiest window.
     fn peak(&self, time: &Range<u64>) -> f64 {
         let windows = time.clone().step_by(index(WINDOW));
         let rates = windows.map(|at| self.mean(&(at..at + WINDOW), Requests::all));
@@ -305,7 +306,7 @@ fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// The text of `docs/scaling.md`, which is in this crate's folder or above it.
+/// The text of `docs/scaling.md`, in this crate's folder or the one above.
 fn page() -> String {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let mut pages = folders.map(|folder| folder.join("docs/scaling.md"));
@@ -319,14 +320,14 @@ fn a_fleet_sends_its_requests_evenly_and_has_no_expired_file() {
     let table = log.table();
     println!("{table}");
     assert_eq!(log.expired, 0, "seconds of expired files, outside of the outage");
-    assert!(log.least_left > ID_TOKEN_LIFETIME / 2, "{:?}", log.least_left);
+    assert!(log.minimum_left > ID_TOKEN_LIFETIME / 2, "{:?}", log.minimum_left);
 
     let steady = [MINUTE..OUTAGE.start, OUTAGE.end + RECOVERY..END];
     for time in &steady {
         let (mean, peak) = (log.mean(time, Requests::all), log.peak(time));
         println!("From minute {}, peak to mean is {:.2}.", time.start / MINUTE, peak / mean);
         assert!(peak <= 2.0 * mean, "{peak} to {mean}");
-        // There is no wave when the tokens of the beginning have expired, which all agents got at once.
+        // All agents got their first tokens together. When these expire, the requests must not come in a wave.
         let wave = log.peak(&(time.start + 50 * MINUTE..time.start + 70 * MINUTE));
         assert!(wave <= 1.5 * mean, "{wave} to {mean}");
     }

@@ -1,4 +1,4 @@
-//! Forecasts, for `status`: how a request would be served now, and why. They send no request.
+//! Predicts how a request would be served, and why, for `status`. Sends no request.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::foreign_text::Message;
 /// How a request would be served now.
 #[derive(Debug)]
 pub struct Forecast {
-    /// What it is, in a sentence.
+    /// A phrase that describes the credential, such as "an ID token for audience `k8s`".
     pub what: Message,
     pub about: EntryMetadata,
     pub key: Key,
-    /// What the key is made of. Secrets are replaced by their digests.
+    /// The inputs of the cache key. Secrets are replaced by their digests.
     pub inputs: KeyInputs,
     pub prediction: Prediction,
 }
 
-/// What would happen, and why. Times are on the local clock.
+/// How the request would be served, and why. Times are on the local clock.
 #[derive(Debug)]
 pub enum Prediction {
     /// It is returned from the cache.
@@ -32,17 +32,17 @@ pub enum Prediction {
     },
     /// It is returned from the cache, and refreshed in the background.
     Ageing {
-        /// Since when it is due for that.
+        /// Since when a refresh is due.
         soft_at: Timestamp,
         expires_at: Timestamp,
     },
-    /// The cached one does not have the minimum lifetime.
+    /// The cached credential does not have the minimum lifetime.
     Short { expires_at: Timestamp, minimum_lifetime: Duration },
     /// Nothing usable is cached.
     Absent,
-    /// The last attempt failed a moment ago, and its error is repeated until then.
+    /// The last attempt failed, and its error is repeated until this time.
     Fails(Failure, Timestamp),
-    /// It is never cached.
+    /// The credential is never cached.
     NotCached,
 }
 

@@ -1,8 +1,8 @@
-//! Whether a cached credential is returned: the two points of its lifetime.
+//! Decides whether a cached credential is returned, by two points of its lifetime.
 //!
-//! Before the *soft* point, half of the lifetime, it is fresh. Between the soft and the *hard* point it is
-//! returned, and refreshed in the background. Past the hard point it no longer has the minimum lifetime of its
-//! consumer, and is refreshed before answering.
+//! Before the *soft* point, half of the lifetime, a credential is fresh. Between the soft and the *hard* point it is
+//! returned, and refreshed in the background. After the hard point it no longer has the consumer's minimum lifetime,
+//! and is refreshed before the program answers.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ impl Freshness {
     /// Judges a lifetime at a moment, for a consumer that needs a minimum lifetime.
     pub(super) fn judge(lifetime: &Lifetime, minimum_lifetime: Duration, now: Moment) -> Self {
         let half = lifetime.whole() / 2;
-        // Not every run may fetch from a server whose lifetimes are shorter than the minimum.
+        // Some servers issue lifetimes shorter than the minimum. Without this limit, every run would fetch.
         let hard = minimum_lifetime.min(half);
         let left = lifetime.left(now);
         if left.is_zero() || left < hard {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_of_life_has_two_points() {
+    fn a_lifetime_has_a_soft_and_a_hard_point() {
         assert_eq!(judged_after(3600, 120, 0), Freshness::Fresh);
         assert_eq!(judged_after(3600, 120, 1800), Freshness::Fresh);
         assert_eq!(judged_after(3600, 120, 1801), Freshness::Ageing);
@@ -65,18 +65,18 @@ mod tests {
         assert_eq!(
             judged_after(3600, 0, 3600),
             Freshness::Short,
-            "an expired one is never handed out"
+            "an expired one is never returned"
         );
     }
 
     #[test]
-    fn a_life_shorter_than_wanted_is_used_for_its_first_half() {
+    fn a_lifetime_below_the_minimum_is_used_for_its_first_half() {
         assert_eq!(judged_after(60, 600, 30), Freshness::Fresh);
         assert_eq!(judged_after(60, 600, 31), Freshness::Short);
     }
 
     #[test]
-    fn a_clock_that_jumped_back_proves_nothing() {
+    fn a_credential_is_short_if_the_clock_was_set_back() {
         let begin = Timestamp::from_unix_seconds(1_000_000);
         let expires_at = begin.plus(Duration::from_secs(3600));
         let lifetime = Lifetime::new(begin.into(), expires_at, Offset::default());
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(judged, Freshness::Short);
     }
 
-    /// Seconds of any size, the extremes and the neighbours of each other among them.
+    /// Seconds of any size, including the extremes and pairs of neighbours.
     fn seconds() -> impl Strategy<Value = i64> {
         prop_oneof![
             any::<i64>(),
@@ -118,7 +118,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4096))]
 
         #[test]
-        fn what_is_handed_out_is_alive_by_every_clock(
+        fn a_returned_credential_is_valid_by_every_clock(
             lifetime in lifetime(),
             minimum_lifetime in prop_oneof![any::<u64>(), 0..20_u64].prop_map(Duration::from_secs),
             now in moment(),

@@ -1,20 +1,20 @@
-//! How any credential is obtained: from the cache while it is fresh, else by a single flight over all
-//! processes, which share its result, a credential or a failure.
+//! Obtains any credential: from the cache while it is fresh, otherwise by a single flight over all processes, which
+//! share the result (a credential or a failure).
 //!
-//! The rules are the same for every credential. What differs (the key, the minimum lifetime, the fetch) is
-//! in its [`Request`]. A cache hit takes no lock, and starts no thread and no runtime.
+//! The rules are the same for every credential. What differs (the key, the minimum lifetime, the fetch) is in its
+//! [`Request`]. A cache hit takes no lock, and starts no thread and no runtime.
 //!
 //! | to find | look in |
 //! | --- | --- |
 //! | when a cached credential is used | `freshness` |
-//! | what another process has obtained, or failed to | `attempt` |
-//! | the lock, and what waits for it | `single_flight` |
-//! | failures that are remembered | `negative_cache` |
-//! | when a process that stays renews a credential | `schedule` |
+//! | the result of another process | `attempt` |
+//! | the lock, and the wait for it | `single_flight` |
+//! | remembered failures | `negative_cache` |
+//! | when a long-running process renews a credential | `schedule` |
 //! | the process that refreshes in the background | `background_refresh` |
-//! | one credential for another | `exchange` |
+//! | the exchange of one credential for another | `exchange` |
 //! | what `status` shows | `forecast`, `overview` |
-//! | a program that runs this program for the same credential | `within` |
+//! | protection against recursion through other programs | `within` |
 
 mod attempt;
 mod background_refresh;
@@ -55,7 +55,7 @@ use within::Within;
 pub trait Request {
     type Secret: Cacheable + PartialEq;
 
-    /// Its kind, by which its name in the cache begins.
+    /// Its kind, with which its name in the cache begins.
     const KIND: &'static str;
 
     /// Adds everything that changes the answer to its cache key.
@@ -65,10 +65,10 @@ pub trait Request {
         self.identify(Key::of(Self::KIND)).build()
     }
 
-    /// What `status` shows of it.
+    /// The metadata that `status` shows.
     fn about(&self) -> EntryMetadata;
 
-    /// What it is, in a sentence: "an ID token for audience `k8s`".
+    /// A phrase that describes it: "an ID token for audience `k8s`".
     fn what(&self) -> Message;
 
     /// Whether it can be cached, and so shared with other processes.
@@ -81,25 +81,24 @@ pub trait Request {
         true
     }
 
-    /// Its own settings that decide how it is obtained, and not what it is. A change of one invalidates a
+    /// A fingerprint of the request's own settings that decide *how* it is obtained. A change invalidates a
     /// remembered failure.
     fn connection_fingerprint(&self) -> String {
         String::new()
     }
 
-    /// Fetches it from its server, and checks that it is what was requested and has not expired.
+    /// Fetches it from its server. Checks that it matches the request and has not expired.
     fn fetch(&self, broker: &Broker) -> impl Future<Output = Result<Credential<Self::Secret>>>;
 }
 
 #[derive(Clone, Debug)]
 pub enum Purpose {
-    /// To return a credential. One past its soft point is refreshed by this command line, if it can be run
-    /// again.
+    /// Return a credential. One past its soft point is refreshed by this command line, if it can be run again.
     Answer(Option<Rerun>),
-    /// To refresh one, in the background.
+    /// Refresh one, in the background.
     Refresh,
-    /// To renew one, in a process that stays and has the one before. A failure is returned, although that one may
-    /// still be valid.
+    /// Renew one, in a long-running process that has the previous one. A failure is returned even if the previous one
+    /// is still valid.
     Renew(Lead),
 }
 
@@ -107,7 +106,7 @@ pub enum Purpose {
 pub struct Broker {
     options: BrokerOptions,
     started: Timestamp,
-    /// What is being obtained, here and by the runs that started this one.
+    /// What this run, and the runs that started it, are obtaining.
     within: Within,
 }
 
@@ -117,9 +116,9 @@ pub struct BrokerOptions {
     pub cache: Cache,
     pub deadline: Deadline,
     pub purpose: Purpose,
-    /// Whether to get a new credential even if one is cached.
+    /// Get a new credential even if one is cached.
     pub force_refresh: bool,
-    /// Over all settings that decide *how* a credential is obtained. A failure is remembered for these
+    /// The fingerprint of all settings that decide *how* a credential is obtained. A failure is remembered for these
     /// settings only, so that a retry after a fix does not see the old error.
     pub settings: Fingerprint,
     pub asker: Asker,
@@ -135,7 +134,7 @@ pub struct Asker {
     pub profile: Option<String>,
 }
 
-/// A digest that is only made when it is needed, as it takes longer than a cache hit may.
+/// A digest that is computed only when needed, because a cache hit must not pay for it.
 pub struct Fingerprint(pub Box<dyn Fn() -> Digest>);
 
 impl std::fmt::Debug for Fingerprint {
@@ -150,12 +149,12 @@ impl Broker {
         Self { options, started, within }
     }
 
-    /// What is being obtained, for the environment of a program that helps with it.
+    /// A list of what is being obtained, for the environment of a helper program.
     pub fn mark(&self) -> String {
         self.within.mark()
     }
 
-    /// Begins to obtain something, called `name`. The programs that help with it must not begin the same.
+    /// Marks the start of obtaining something, called `name`. A helper program must not start to obtain the same.
     pub fn begin(&self, name: &str, what: &Message) -> Result<UnderWay<'_>> {
         self.within.begin(name, what)
     }
@@ -168,7 +167,7 @@ impl Broker {
         self.options.clock
     }
 
-    /// Obtains a credential with a minimum lifetime. On a cache hit, nothing else is touched.
+    /// Obtains a credential with a minimum lifetime. A cache hit does nothing else.
     pub fn obtain<O: Request>(
         &self,
         request: &O,
@@ -180,13 +179,13 @@ impl Broker {
             self.refresh_soon(request, freshness);
             return Ok(hit);
         }
-        // A cache that is required and cannot be used fails the run before any request. If a person has to
-        // unlock it, the run can still be interrupted here.
+        // A required cache that cannot be used fails the run before any request. While a person unlocks it, the run
+        // can be interrupted here.
         self.options.cache.open()?;
         self.wait(&request.what(), self.fetch_shared(request, minimum_lifetime, None))
     }
 
-    /// Waits for work over the network, unless this run has to end. `what` names it in the error.
+    /// Waits for work over the network, unless this run is interrupted. `what` names the work in the error.
     pub fn wait<T>(&self, what: &Message, work: impl Future<Output = Result<T>>) -> Result<T> {
         let watches_parent = matches!(self.options.purpose, Purpose::Answer(_));
         let doing = message!("getting {what}", what);
@@ -220,7 +219,7 @@ impl Broker {
         Ok(Some((credential, freshness)))
     }
 
-    /// Whether this is enough for the purpose of this run.
+    /// Whether this is fresh enough for the purpose of this run.
     fn is_sufficient(&self, freshness: Freshness, lifetime: &Lifetime) -> bool {
         match self.options.purpose {
             Purpose::Answer(_) => freshness.is_good_enough(),
@@ -243,8 +242,8 @@ impl Broker {
         }
     }
 
-    /// Obtains a credential that is not cached, in a single flight with other processes. A cached one equal
-    /// to `refused`, which a server has just rejected, does not count.
+    /// Fetches a credential that is not cached, in a single flight with other processes. A cached one that equals
+    /// `refused`, which a server has just rejected, is ignored.
     pub async fn fetch_shared<O: Request>(
         &self,
         request: &O,
@@ -269,7 +268,10 @@ impl Broker {
                 break;
             }
             if flight.is_unshared(now) {
-                debug!(key = key.name(), "its result cannot be shared; not waiting for a turn");
+                debug!(
+                    key = key.name(),
+                    "its result cannot be shared; not waiting for other processes"
+                );
                 break;
             }
             let left = self.options.deadline.left();
@@ -310,7 +312,7 @@ impl Broker {
         }
     }
 
-    /// Stores a credential for other runs, if it can be shared. Returns whether they can have it.
+    /// Stores a credential for other runs, if it can be shared. Returns whether other runs can use it.
     fn store<O: Request>(
         &self,
         request: &O,
@@ -328,7 +330,7 @@ impl Broker {
         stored.is_ok()
     }
 
-    /// The fingerprint of everything that decides how this is obtained.
+    /// The fingerprint of all settings that decide how this request is fetched.
     fn fingerprint<O: Request>(&self, request: &O) -> Digest {
         match request.connection_fingerprint() {
             connection_fingerprint if connection_fingerprint.is_empty() => {
@@ -349,19 +351,19 @@ impl Broker {
         }
     }
 
-    /// Whether this runs in the background, where a question would have no answer.
+    /// Whether this runs in the background, where no user can answer a prompt.
     pub const fn is_unattended(&self) -> bool {
         matches!(self.options.purpose, Purpose::Refresh | Purpose::Renew(_))
     }
 
-    /// Whether a failure is returned although a valid credential is cached: where this one is to be renewed, and is
-    /// not obtained on the way to another one.
+    /// Whether a failure is returned although a valid credential is cached: when a long-running process renews this
+    /// credential, and not when it is only the parent of another one.
     fn returns_failures(&self) -> bool {
         matches!(self.options.purpose, Purpose::Renew(_)) && self.within.is_outermost()
     }
 
-    /// Whether something that happened at `at` happened during this run. A time in the future is from before
-    /// the clock jumped back.
+    /// Whether something that happened at `at` happened during this run. A time in the future means that the clock
+    /// was set back, so it was before this run.
     pub fn happened_during_run(&self, at: Timestamp) -> bool {
         at >= self.started && at <= self.options.clock.now().at
     }

@@ -1,5 +1,5 @@
-//! The negative cache: a failed fetch is remembered for a few seconds, so that kubectl's five other runs, and
-//! the processes that waited for the flight, fail at once with the same text.
+//! The negative cache: a failed fetch is remembered for a few seconds. kubectl's five other runs, and the processes
+//! that waited, then fail at once with the same text.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,26 +19,26 @@ use crate::private_file;
 /// error.
 const FAILURE_TTL: Duration = Duration::from_secs(5);
 
-/// A server may ask for more, but not for an hour.
+/// The longest time that a server's `Retry-After` is honoured.
 const MAX_FAILURE_TTL: Duration = Duration::from_secs(60);
 
 /// While a valid credential exists, a failing server is tried again at most this often.
 const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Its texts are capped, so no failure is larger.
+/// The texts of a failure are capped, so no valid file is larger.
 const MAX_SIZE: u64 = 64 * 1024;
 
 /// A failure, as it is stored beside the cache entry.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct RememberedFailure {
-    /// The fingerprint of the run that failed. With other settings, a run may succeed.
+    /// The fingerprint of the failed run's settings. With other settings, a run may succeed.
     settings: String,
     pub(super) at: Timestamp,
     pub(super) until: Timestamp,
     pub(super) code: Code,
     pub(super) message: Message,
     hint: Option<Message>,
-    /// Whether it failed because a process in the background opens no prompt. A run with a user may open it.
+    /// Whether the run failed because it may not prompt in the background. A run with a user may prompt.
     #[serde(default)]
     pub(super) for_background: bool,
     #[serde(default)]
@@ -46,7 +46,7 @@ pub(super) struct RememberedFailure {
 }
 
 impl RememberedFailure {
-    /// The failure of a run with these settings, if it would come again.
+    /// Remembers the failure of a run with these settings, if a repeated run would fail in the same way.
     pub(super) fn new(
         error: &Error,
         settings: Digest,
@@ -57,7 +57,7 @@ impl RememberedFailure {
         let code = error.code();
         let would_come_again = match code.exit() {
             Exit::Source | Exit::Consumer | Exit::Temporary => code != Code::Lock,
-            // Waiting for a keyring takes its time too, and its prompt should not come back at once.
+            // A keyring can be slow to fail, and its prompt must not reappear at once.
             _ => matches!(code, Code::Keyring | Code::Locked),
         };
         let ttl = error.retry_after().unwrap_or(FAILURE_TTL).clamp(FAILURE_TTL, MAX_FAILURE_TTL);
@@ -73,10 +73,10 @@ impl RememberedFailure {
         })
     }
 
-    /// Stores it for other runs. Returns whether they can read it.
+    /// Stores it for other runs. Returns whether other runs can read it.
     pub(super) fn store(&self, cache: &Cache, key: &Key) -> bool {
         let Some(files) = cache.files() else { return false };
-        // A folder that belongs to another user is not written to, even where it could be.
+        // A folder of another user is never written to, even if its mode allows it.
         let written = serde_json::to_vec(self).map_err(Into::into).and_then(|text| {
             files.prepare()?;
             private_file::write(&files.failure_path(key), &text)
@@ -87,12 +87,12 @@ impl RememberedFailure {
         written.is_ok()
     }
 
-    /// Whether it still holds. If it is from the future, the clock has jumped back.
+    /// Whether the failure is still valid. One from the future is not: the clock was set back.
     pub(super) fn holds_at(&self, now: Timestamp) -> bool {
         !self.for_background && self.at <= now && now < self.until
     }
 
-    /// Whether it is too recent to try again, for a run that has a valid credential.
+    /// Whether the failure is too recent for a retry by a run that has a valid credential.
     pub(super) fn is_recent(&self, now: Timestamp) -> bool {
         self.at <= now && now.since(self.at) < RETRY_INTERVAL
     }
@@ -102,14 +102,14 @@ impl RememberedFailure {
     }
 }
 
-/// The failure that is remembered for these settings, however old.
+/// Reads the failure that is remembered for these settings, however old it is.
 pub(super) fn recall(cache: &Cache, key: &Key, settings: Digest) -> Option<RememberedFailure> {
     let text = private_file::read_own(&cache.files()?.failure_path(key), MAX_SIZE).ok()?;
     let failure: RememberedFailure = serde_json::from_slice(&text).ok()?;
     (failure.settings == settings.to_hex()).then_some(failure)
 }
 
-/// The failures that are remembered in a folder, each with the name of what could not be obtained.
+/// All remembered failures in a folder, each with the key that could not be obtained.
 pub(super) fn all(files: &FileCache) -> Vec<(Key, RememberedFailure)> {
     let remembered_failures = files.remembered_failures().into_iter();
     let read = |path: &Path| private_file::read_own(path, MAX_SIZE).ok();
@@ -118,7 +118,7 @@ pub(super) fn all(files: &FileCache) -> Vec<(Key, RememberedFailure)> {
         .collect()
 }
 
-/// Forgets the failure, after a success.
+/// Removes the failure, after a success.
 pub(super) fn forget(cache: &Cache, key: &Key) {
     if let Some(files) = cache.files() {
         let _ = std::fs::remove_file(files.failure_path(key));

@@ -1,4 +1,4 @@
-//! The list of cached credentials and of remembered failures, for `status`.
+//! Lists cached credentials and remembered failures, for `status`.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::credential::Lifetime;
 use crate::error::Code;
 use crate::foreign_text::Message;
 
-/// A credential, or the failure to obtain one. Times are on the local clock.
+/// A credential, or a failure to obtain it. Times are on the local clock.
 #[derive(Debug)]
 pub struct Row {
     pub key: Key,
     pub about: EntryMetadata,
     pub state: State,
-    /// Where it is cached, since when and until when. `None` if it could not be obtained.
+    /// Where it is cached and its lifetime. `None` if it could not be obtained.
     pub cached: Option<CachedCredential>,
-    /// Why the last attempt to obtain it failed, if it did.
+    /// Why the last attempt failed, if it did.
     pub failure: Option<Failure>,
 }
 
@@ -36,11 +36,11 @@ pub struct CachedCredential {
 pub enum State {
     /// Before its soft point.
     Fresh,
-    /// Still returned, and due for a refresh.
+    /// Returned, and due for a refresh.
     Ageing,
     /// No longer returned.
     Expired,
-    /// Not cached, as it could not be obtained.
+    /// Not cached, because it could not be obtained.
     Failed,
 }
 
@@ -48,13 +48,13 @@ pub enum State {
 pub struct Failure {
     /// When, on the local clock.
     pub at: Timestamp,
-    /// Its code, which never changes.
+    /// The stable error code.
     pub code: Code,
     pub message: Message,
 }
 
 impl Row {
-    /// What kind of credential it is, such as `id-token`.
+    /// The kind of credential, such as `id-token`.
     pub fn kind(&self) -> &str {
         self.key.kind()
     }
@@ -88,7 +88,7 @@ impl CachedCredential {
     }
 }
 
-/// Everything that is cached, ordered by expiry, the latest first.
+/// Everything in the cache, ordered by expiry, the latest first.
 pub fn overview(files: &FileCache, now: Moment) -> Vec<Row> {
     let mut failures = negative_cache::all(files);
     let mut rows: Vec<Row> = cache::list(files)

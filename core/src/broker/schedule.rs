@@ -1,9 +1,9 @@
-//! When a process that stays renews its credential: at a random moment before the soft point, and again soon
-//! after a failure.
+//! Decides when a long-running process renews a credential: at a random moment before the soft point, and soon after
+//! a failure.
 //!
-//! Chance spreads the requests of a fleet. Processes that got their credentials at the same moment, because they
-//! were started together or an outage ended, would renew them in waves. So the first renewal is at any moment
-//! until the soft point, and from the second on a smaller part of the lifetime is enough to keep them apart.
+//! Random moments spread the requests of a fleet. Processes that got their credentials together, after a start or an
+//! outage, would otherwise renew them in waves. The first renewal is at any moment before the soft point. Later ones
+//! vary over a smaller part of the lifetime, which is enough to keep the processes apart.
 
 use std::time::Duration;
 
@@ -12,40 +12,41 @@ use crate::credential::Lifetime;
 use crate::error::Error;
 use crate::random;
 
-/// The shortest pause after a success, in case that a server issues credentials that are due already.
+/// The shortest pause after a success, in case a server issues credentials that are already due.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The pause after the first failed attempt, which the broker remembers for as long. It doubles with each one.
+/// The pause after the first failed attempt. It doubles with each further failure. The broker remembers a failure for
+/// the same time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 
-/// The longest pause between failed attempts, as a share of the lifetime and at most.
+/// The longest pause between failed attempts: this fraction of the lifetime, and at most `LONGEST_PAUSE`.
 const PAUSES_IN_A_LIFETIME: u32 = 16;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// The longest pause where there is no valid credential.
+/// The longest pause while there is no valid credential.
 const LONGEST_PAUSE_WITHOUT: Duration = Duration::from_secs(30);
 
 /// How far before its soft point a credential is renewed.
 #[derive(Clone, Copy, Debug)]
 pub struct Lead {
-    /// As a share of the lifetime.
+    /// As a fraction of the lifetime.
     share: f64,
 }
 
 impl Lead {
-    /// So a credential outlives an outage of half of its lifetime, with time for an attempt after it.
+    /// With this lead, a credential survives an outage of half of its lifetime, with time left for one attempt.
     const MIN: f64 = 0.02;
     const MAX: f64 = 0.2;
 
-    /// What it is exchanged for is renewed much more often than a parent. So a smaller part of its lifetime is
-    /// enough to replace the parents of a fleet one after another, and not all of them when they expire.
+    /// A derived credential is renewed much more often than its parent. So this smaller part of the lifetime is
+    /// enough to renew the parents of a fleet one after another, before they expire together.
     const OF_PARENT: f64 = 0.25;
 
     fn random() -> Self {
         Self { share: Self::MIN + random::fraction() * (Self::MAX - Self::MIN) }
     }
 
-    /// Any moment from now to the soft point.
+    /// A lead for any moment between `now` and the soft point.
     fn from_now(lifetime: &Lifetime, now: Moment) -> Self {
         let whole = lifetime.whole();
         let largest = lifetime.left(now).saturating_sub(whole / 2).div_duration_f64(whole);
@@ -53,29 +54,29 @@ impl Lead {
         Self { share: Self::MIN + random::fraction() * (largest - Self::MIN).max(0.0) }
     }
 
-    /// The time until a credential is due to be renewed; zero if it is.
+    /// The time until a credential must be renewed; zero if it is due.
     pub(super) fn due_in(self, lifetime: &Lifetime, now: Moment) -> Duration {
         let whole = lifetime.whole();
         let due_in = lifetime.left(now).saturating_sub(whole / 2 + whole.mul_f64(self.share));
-        // The clock has milliseconds: after a pause of this length, no smaller part may be left.
+        // The clock has milliseconds. A smaller remainder would still be there after the pause.
         due_in.saturating_sub(Duration::from_nanos(u64::from(due_in.subsec_nanos() % 1_000_000)))
     }
 
-    /// Whether the parent of a credential that is renewed now is to be replaced before it expires.
+    /// Whether the parent of a credential that is renewed now must be renewed too.
     pub(super) fn is_ending(self, parent: &Lifetime, now: Moment) -> bool {
         let share = self.share.min(Self::MAX) * Self::OF_PARENT;
         parent.left(now) < parent.whole().mul_f64(share)
     }
 }
 
-/// When one credential is renewed.
+/// The schedule of one credential.
 #[derive(Debug)]
 pub struct Schedule {
     lead: Lead,
-    /// That of the credential that is kept.
+    /// The lifetime of the current credential.
     lifetime: Option<Lifetime>,
     failed: Option<Failed>,
-    /// Whether the other processes of a fleet may get their next credentials at the same moment as this one.
+    /// Whether other processes of a fleet may have got their credentials at the same moment.
     is_in_step: bool,
 }
 
@@ -83,7 +84,7 @@ pub struct Schedule {
 #[derive(Debug)]
 struct Failed {
     times: u32,
-    /// How long the server asked to wait.
+    /// The server's `Retry-After`.
     retry_after: Duration,
 }
 
@@ -102,12 +103,12 @@ impl Schedule {
         self.lifetime.as_ref()
     }
 
-    /// Notes the credential that is kept from now on.
+    /// Records the new credential.
     pub const fn keep(&mut self, lifetime: Lifetime) {
         self.lifetime = Some(lifetime);
     }
 
-    /// Notes how an attempt has ended.
+    /// Records the result of an attempt.
     pub fn note(&mut self, failure: Option<&Error>, now: Moment) {
         if failure.is_none() {
             let first = self.lifetime.filter(|_| self.is_in_step);
@@ -128,7 +129,7 @@ impl Schedule {
         let valid = self.lifetime.filter(|lifetime| !lifetime.left(now).is_zero());
         let longest = valid.map_or(LONGEST_PAUSE_WITHOUT, |lifetime| {
             let share = (lifetime.whole() / PAUSES_IN_A_LIFETIME).min(LONGEST_PAUSE);
-            // There is an attempt before it expires.
+            // Try at least once before it expires.
             share.min(lifetime.left(now) / 2).max(FIRST_PAUSE)
         });
         let doubled = FIRST_PAUSE.saturating_mul(1 << (times - 1).min(10)).min(longest);
@@ -145,7 +146,7 @@ mod tests {
     const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
     #[test]
-    fn a_credential_is_due_when_the_pause_is_over() {
+    fn a_credential_is_due_after_the_pause() {
         repeatable::begin(1);
         for millis in 0..2_000 {
             for least in [0, 3_600_000] {

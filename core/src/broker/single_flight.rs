@@ -1,8 +1,8 @@
 //! Single flight: of all processes that need the same credential, one fetches it. It holds an OS lock on a
 //! file beside the cache entry.
 //!
-//! The system releases the lock when the process ends in any way, so no lock is ever stale. It is polled: a
-//! blocked `flock` could not be given up at the deadline.
+//! The system releases the lock when the process ends in any way, so no lock is ever stale. The lock is polled,
+//! because a blocked `flock` cannot be interrupted at the deadline.
 
 use std::fs::{File, Metadata, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -17,15 +17,15 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 
-/// How long processes do not wait for each other after a result that could not be shared.
+/// For how long processes stop waiting for each other after a result that could not be shared.
 const UNSHARED_TTL: Duration = Duration::from_secs(20);
 
-/// The shortest time between two refreshes in the background.
+/// The shortest time between two background refreshes.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The lock of a key. Once it is taken, it is held until this is dropped.
+/// The lock of a key. Once taken, it is held until this is dropped.
 pub(super) struct SingleFlight {
-    /// `None` where nothing can be locked, or a lock could hang: each process then fetches by itself.
+    /// `None` if the file system has no locks, or a lock could hang. Each process then fetches by itself.
     lock: Option<(File, PathBuf)>,
 }
 
@@ -42,7 +42,7 @@ impl SingleFlight {
             private_file::open_lock(&path).map(|file| Some((file, path)))
         });
         let lock = lock.unwrap_or_else(|error| {
-            debug!(folder = %files.folder().display(), %error, "the cache cannot be written; each run is on its own");
+            debug!(folder = %files.folder().display(), %error, "the cache cannot be written; each run fetches by itself");
             None
         });
         Self { lock }
@@ -64,8 +64,8 @@ impl SingleFlight {
         true
     }
 
-    /// Marks for the waiting processes whether they can use the result. If they cannot (the cache cannot be
-    /// written, the credential has a use limit), they would fetch one after the other, and run out of time.
+    /// Marks for waiting processes whether they can use the result. If they cannot (the cache is read-only, the
+    /// credential has a use limit), they would fetch one after another and run out of time.
     ///
     /// The mark is the lock file's time, set to a moment ahead. That works on a full disk, needs no cleanup
     /// after a crash, and expires by itself.
@@ -76,7 +76,7 @@ impl SingleFlight {
         }
         let time = if is_shared { now } else { now.plus(UNSHARED_TTL) };
         if let Err(error) = file.set_modified(time.into()) {
-            debug!(%error, "the lock file cannot be marked; others wait for their turn");
+            debug!(%error, "the lock file cannot be marked; other processes wait for the lock");
         }
     }
 
@@ -85,7 +85,7 @@ impl SingleFlight {
         self.lock.as_ref().is_some_and(|(file, _)| is_marked(file, now))
     }
 
-    /// The process that holds the lock, and the lock file, for the error of a run that waited too long.
+    /// Describes the process that holds the lock, and the lock file, for the error of a run that waited too long.
     pub(super) fn holder(&self) -> (Message, PathBuf) {
         let Some((mut file, path)) = self.lock.as_ref().map(|(file, path)| (file, path)) else {
             return ("unknown".into(), PathBuf::new());
@@ -100,15 +100,12 @@ impl SingleFlight {
     }
 }
 
-/// Claims a refresh in the background for this process. At most one is granted in [`REFRESH_INTERVAL`], and
-/// none while another process holds the lock.
-///
-/// A process that takes the lock writes into its file, so the file's time is when the last fetch began. A
-/// file system without locks grants no refresh.
+/// Claims a background refresh for this process. At most one is granted per [`REFRESH_INTERVAL`], and none while
+/// another process holds the lock.
 pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> bool {
     let Some(files) = cache.files() else { return false };
     let Some(path) = files.lock_path(key) else { return false };
-    // An empty file has just been created.
+    // An empty file was just created.
     let is_due = |metadata: &Metadata| {
         let is_old = |at| now.distance(Timestamp::of(at)) >= REFRESH_INTERVAL;
         metadata.len() == 0 || metadata.modified().is_ok_and(is_old)
@@ -116,7 +113,7 @@ pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> boo
     if std::fs::metadata(&path).is_ok_and(|metadata| !is_due(&metadata)) {
         return false;
     }
-    // The lock ends with this function: the process that refreshes takes it again.
+    // The lock is released when this function returns: the refreshing process takes it again.
     private_file::open_lock(&path).is_ok_and(|mut file| {
         let is_claimed =
             file.try_lock().is_ok() && file.metadata().is_ok_and(|metadata| is_due(&metadata));
@@ -129,11 +126,11 @@ pub(super) fn try_claim_refresh(cache: &Cache, key: &Key, now: Timestamp) -> boo
 
 fn is_marked(file: &File, now: Timestamp) -> bool {
     let modified = file.metadata().and_then(|metadata| metadata.modified());
-    // A second is more than two clocks of one machine differ by.
+    // Two clocks of one machine differ by less than a second.
     modified.is_ok_and(|at| Timestamp::of(at) > now.plus(Duration::from_secs(1)))
 }
 
-/// Writes the process ID into the lock file. It only serves a message, so errors are ignored.
+/// Writes the process ID into the lock file. It is only used in a message, so errors are ignored.
 fn write_pid(file: &mut File) {
     let _ = file
         .set_len(0)
@@ -141,8 +138,8 @@ fn write_pid(file: &mut File) {
         .and_then(|()| write!(file, "{}", std::process::id()));
 }
 
-/// The pauses between two looks at the lock: short at first, as most fetches are, and different in each
-/// process, so that two hundred of them do not look at once.
+/// The pauses between attempts to take the lock: short at first, because most fetches are short, and different in
+/// each process, so that many processes do not poll together.
 pub(super) struct Pause {
     next: Duration,
 }

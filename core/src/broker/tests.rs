@@ -1,4 +1,4 @@
-//! The rules, on a clock that stands still and with a server that counts.
+//! Tests of the broker's rules, with a fixed clock and a server that counts requests.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,10 +15,10 @@ const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A server that issues `token-1`, `token-2`, … for an hour, but for the failures in its queue.
+/// A server that issues `token-1`, `token-2`, … with a lifetime of one hour, after the failures in its queue.
 #[derive(Default)]
 struct Server {
-    asked: Cell<u32>,
+    sent: Cell<u32>,
     failures: RefCell<VecDeque<Error>>,
 }
 
@@ -40,14 +40,14 @@ impl Request for &Server {
     }
 
     async fn fetch(&self, broker: &Broker) -> Result<Credential<IdToken>> {
-        self.asked.set(self.asked.get() + 1);
+        self.sent.set(self.sent.get() + 1);
         if let Some(failure) = self.failures.borrow_mut().pop_front() {
             return Err(failure);
         }
         let now = broker.clock().now();
         let lifetime = Lifetime::new(now, now.at.plus(HOUR), Offset::default());
         Ok(Credential {
-            secret: IdToken(Secret::new(format!("token-{}", self.asked.get()))),
+            secret: IdToken(Secret::new(format!("token-{}", self.sent.get()))),
             lifetime,
         })
     }
@@ -78,7 +78,7 @@ impl World {
         Self { folder: tempfile::tempdir().unwrap(), server: Server::default() }
     }
 
-    /// A run of the program, so many seconds after the beginning.
+    /// A run of the program, this many seconds after the start of the test.
     fn run(
         &self,
         seconds: u64,
@@ -100,7 +100,7 @@ impl World {
         let broker = broker(clock, cache, purpose, force, settings);
         match broker.obtain(&&self.server, MINUTE) {
             Ok(credential) => Ok(credential.secret.0.expose().to_owned()),
-            Err(error) => Err((error.code(), self.server.asked.get())),
+            Err(error) => Err((error.code(), self.server.sent.get())),
         }
     }
 
@@ -135,7 +135,7 @@ fn a_credential_is_used_until_its_hard_point() {
 }
 
 #[test]
-fn a_clock_that_jumped_back_costs_one_fetch() {
+fn a_clock_that_was_set_back_costs_one_fetch() {
     let world = World::new();
     assert_eq!(world.at(7200), token(1));
     assert_eq!(world.at(0), token(2));
@@ -143,16 +143,16 @@ fn a_clock_that_jumped_back_costs_one_fetch() {
 }
 
 #[test]
-fn a_failure_holds_for_five_seconds() {
+fn a_failure_is_remembered_for_five_seconds() {
     let world = World::new();
     world.fail_next(None);
     assert_eq!(world.at(0), Err((Code::Unavailable, 1)));
-    assert_eq!(world.at(4), Err((Code::Unavailable, 1)), "not asked again");
+    assert_eq!(world.at(4), Err((Code::Unavailable, 1)), "not sent again");
     assert_eq!(world.at(5), token(2));
 }
 
 #[test]
-fn a_failure_holds_for_as_long_as_the_server_wants_within_reason() {
+fn a_failure_is_remembered_for_the_retry_after_up_to_a_limit() {
     let world = World::new();
     world.fail_next(Some(Duration::from_secs(30)));
     assert_eq!(world.at(0), Err((Code::Unavailable, 1)));
@@ -164,7 +164,7 @@ fn a_failure_holds_for_as_long_as_the_server_wants_within_reason() {
 }
 
 #[test]
-fn a_failure_of_other_settings_or_of_a_later_clock_does_not_hold() {
+fn a_failure_is_not_repeated_for_other_settings_or_a_later_clock() {
     let world = World::new();
     world.fail_next(None);
     world.fail_next(None);
@@ -174,7 +174,7 @@ fn a_failure_of_other_settings_or_of_a_later_clock_does_not_hold() {
 }
 
 #[test]
-fn a_valid_credential_is_handed_out_when_the_refresh_fails() {
+fn a_valid_credential_is_returned_when_the_refresh_fails() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
     for _ in 0..2 {
@@ -182,30 +182,30 @@ fn a_valid_credential_is_handed_out_when_the_refresh_fails() {
     }
     assert_eq!(world.at(3550), token(1));
     assert_eq!(world.at(3552), token(1));
-    assert_eq!(world.server.asked.get(), 2, "and the failure is remembered");
+    assert_eq!(world.server.sent.get(), 2, "and the failure is remembered");
     assert_eq!(
         world.run(3553, true, "usual"),
         Err((Code::Unavailable, 3)),
-        "whoever wants a new one is told"
+        "a run that needs a new one fails"
     );
     assert_eq!(world.at(3554), token(1));
     assert_eq!(world.at(3600), token(4), "never past its expiry");
 }
 
 #[test]
-fn a_server_that_fails_is_left_alone_for_half_a_minute_while_there_is_a_valid_credential() {
+fn a_failing_server_is_retried_every_30_s_while_a_credential_is_valid() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
     world.fail_next(None);
     for seconds in [3545, 3555, 3574] {
         assert_eq!(world.at(seconds), token(1), "at {seconds}");
     }
-    assert_eq!(world.server.asked.get(), 2);
+    assert_eq!(world.server.sent.get(), 2);
     assert_eq!(world.at(3575), token(3));
 }
 
 #[test]
-fn a_refresh_obtains_what_is_past_its_soft_point_and_nothing_else() {
+fn a_background_refresh_fetches_only_past_the_soft_point() {
     let world = World::new();
     let refresh = |seconds| world.run_for(Purpose::Refresh, seconds, false, "usual");
     assert_eq!(world.at(0), token(1));
@@ -219,11 +219,11 @@ fn a_refresh_obtains_what_is_past_its_soft_point_and_nothing_else() {
     );
     world.fail_next(None);
     assert_eq!(refresh(1801 + 1801), token(2), "a failed refresh destroys nothing");
-    assert_eq!(world.server.asked.get(), 3);
+    assert_eq!(world.server.sent.get(), 3);
 }
 
 #[test]
-fn force_gets_a_new_one_for_everyone() {
+fn force_refresh_replaces_the_credential_of_all_runs() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
     assert_eq!(world.run(10, true, "usual"), token(2));
@@ -231,7 +231,7 @@ fn force_gets_a_new_one_for_everyone() {
 }
 
 #[test]
-fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
+fn a_refused_credential_is_not_read_from_the_cache_again() {
     let world = World::new();
     assert_eq!(world.at(0), token(1));
     let clock = Clock::Fixed(BEGIN.plus(MINUTE).into());
@@ -248,7 +248,7 @@ fn what_a_server_has_refused_is_not_taken_from_the_cache_again() {
 }
 
 #[test]
-fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after() {
+fn a_required_keyring_is_opened_before_the_credential_is_fetched() {
     let world = World::new();
     let run = |keyring, force| {
         let files = FileCache::new(world.folder.path().join("cache"), None);
@@ -261,11 +261,11 @@ fn a_keyring_that_was_asked_for_is_needed_before_a_credential_is_and_not_after()
     for force in [false, true] {
         assert_eq!(run(Keyring::absent(), force), Err(Code::Cache));
     }
-    assert_eq!(world.server.asked.get(), 0, "nobody is asked for what cannot be stored");
+    assert_eq!(world.server.sent.get(), 0, "nothing is requested that cannot be stored");
     assert_eq!(
         run(Keyring::full(), false),
         Ok("token-1".into()),
-        "what has been got is handed out"
+        "the fetched credential is returned"
     );
     assert_eq!(run(Keyring::fake(), false), Ok("token-2".into()));
 }

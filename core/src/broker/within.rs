@@ -1,5 +1,5 @@
-//! Nested runs: a program that gets a token for this run can run this program again, with the same variables
-//! and so for the same token. A mark in its environment lists what is being obtained, to stop the recursion.
+//! Detects nested runs: a program that gets a token for this run may run this program again, for the same token. A
+//! mark in its environment lists what is being obtained, to stop the recursion.
 
 use std::cell::RefCell;
 
@@ -9,12 +9,12 @@ use crate::message;
 
 #[derive(Debug, Default)]
 pub(super) struct Within {
-    /// By the runs that started this one.
+    /// What the runs that started this one are obtaining.
     outer: Vec<String>,
     own: RefCell<Vec<String>>,
 }
 
-/// Something that is being obtained, until this is dropped.
+/// Marks something as being obtained, until this is dropped.
 #[derive(Debug)]
 pub struct UnderWay<'a> {
     within: &'a Within,
@@ -31,7 +31,7 @@ impl Within {
         [&self.outer[..], &self.own.borrow()[..]].concat().join(",")
     }
 
-    /// Whether nothing is being obtained here on the way to something else.
+    /// Whether this request is not part of another one.
     pub(super) fn is_outermost(&self) -> bool {
         self.own.borrow().len() <= 1
     }

@@ -5,9 +5,9 @@
 //! {"key":"id-token-…","secret":"eyJ…","lifetime":{…},"about":{…}}
 //! ```
 //!
-//! The checksum detects a file that was cut or changed, which would make the credential invalid for no visible reason. A
-//! cryptographic digest would detect no more, as whoever can write the file could compute it, and would cost a hit 20,000
-//! instructions. The key inside detects an entry that was copied over another one.
+//! The checksum detects a file that was cut or changed; its credential would be rejected for no visible reason. A
+//! cryptographic digest would not detect more, because anyone who can write the file can compute it, and would cost a
+//! hit 20,000 instructions. The key inside detects an entry that was copied over another one.
 
 use std::io;
 use std::path::Path;
@@ -22,11 +22,11 @@ use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
 use crate::private_file;
 
-/// The version of the format is part of the file's name, so that two versions of the program do not remove
-/// each other's entries. It goes up when the format changes.
+/// The version of the format. It is part of the file name, so that two versions of the program do not remove each
+/// other's entries. Increase it when the format changes.
 pub(super) const EXTENSION: &str = "v1";
 
-/// The extension of the file that marks an entry that is in the keyring.
+/// The extension of the marker file of an entry in the keyring.
 pub(super) const MARKER: &str = "keyring";
 
 const MAGIC: &str = "yc-id-token 1 ";
@@ -39,7 +39,7 @@ struct Dated {
     lifetime: Lifetime,
 }
 
-/// What a cache hit needs of an entry.
+/// The parts of an entry that a cache hit reads.
 #[derive(Deserialize)]
 struct Stored<K, T> {
     key: K,
@@ -60,7 +60,7 @@ struct Written<'a, T> {
 pub(super) struct Described {
     pub(super) key: String,
     pub(super) lifetime: Lifetime,
-    /// Missing in older entries.
+    /// Missing in entries of older versions.
     #[serde(default)]
     pub(super) about: EntryMetadata,
 }
@@ -88,13 +88,13 @@ pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
 pub(super) fn parse<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
     let parsed = parse_body(entry, key);
     if parsed.is_none() {
-        debug!(key = key.name(), "the cache entry is not what was written, and is not used");
+        debug!(key = key.name(), "the cache entry is corrupt, and is not used");
     }
     parsed
 }
 
-/// Whether a file is an entry, of any version and in any state: its first line tells, and a file that
-/// others can read, or that was cut off, is removed too. An empty one is what a full disk leaves.
+/// Whether the first line marks a file as an entry, of any version and in any state: files that are readable by
+/// others or truncated are removed too. A full disk leaves empty files, which count as entries.
 pub(super) fn is_one(path: &Path) -> bool {
     let begin = private_file::read_plain(path, ENTRY_LIMIT).unwrap_or_default();
     let begin = Zeroizing::new(begin);
@@ -102,7 +102,7 @@ pub(super) fn is_one(path: &Path) -> bool {
     begin.is_empty() || begin.starts_with(family) || family.starts_with(&begin)
 }
 
-/// The lifetime in an entry, whatever its key.
+/// The lifetime in an entry of any key.
 pub(super) fn lifetime(entry: &[u8]) -> Option<Lifetime> {
     serde_json::from_slice::<Dated>(body(entry)?).ok().map(|dated| dated.lifetime)
 }
@@ -117,7 +117,7 @@ fn parse_body<T: Cacheable>(entry: &[u8], key: &Key) -> Option<Credential<T>> {
         .then_some(Credential { secret: stored.secret, lifetime: stored.lifetime })
 }
 
-/// What follows the first line, if it is what was written.
+/// The part after the first line, if its checksum is right.
 fn body(entry: &[u8]) -> Option<&[u8]> {
     let rest = entry.strip_prefix(MAGIC.as_bytes())?;
     let (sum, body) = rest.split_at_checked(CHECKSUM)?;
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_comes_back_as_it_was() {
+    fn an_entry_is_read_back_as_written() {
         let (key, credential) = sample();
         let back: Credential<IdToken> =
             parse(&render(&key, &credential, &EntryMetadata::default()).unwrap(), &key).unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_of_itself_all_but_the_secret_and_need_not() {
+    fn an_entry_is_described_without_its_secret() {
         let (key, credential) = sample();
         let about = EntryMetadata {
             profile: Some("prod".into()),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_cut_or_flipped_at_any_byte_is_not_used() {
+    fn an_entry_cut_or_changed_at_any_byte_is_not_used() {
         let (key, credential) = sample();
         let whole = render(&key, &credential, &EntryMetadata::default()).unwrap();
         for at in 0..whole.len() {

@@ -1,5 +1,5 @@
-//! The file cache: a folder of mode 0700, a file of mode 0600 for each credential, and beside it the
-//! lock and its last failure.
+//! The file cache: a folder of mode 0700 with a file of mode 0600 for each credential. The lock and the last failure
+//! of a credential are beside it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,7 +15,7 @@ use crate::private_file::{self, Unread};
 /// Larger than any credential: an ID token has about 1 kB, a chain of AWS session keys some more.
 pub(super) const ENTRY_LIMIT: u64 = 64 * 1024;
 
-/// The most names of a folder that are listed.
+/// The most file names of a folder that are read.
 const MAX_ENTRIES: usize = 20_000;
 
 #[derive(Clone, Debug)]
@@ -25,8 +25,8 @@ pub struct FileCache {
 }
 
 impl FileCache {
-    /// The cache in a folder, which need not exist yet. Locks are taken in the `runtime_folder`
-    /// where locks on the cache folder could hang.
+    /// The cache in a folder, which need not exist yet. Locks are in the `runtime_folder` if locks on the cache
+    /// folder could hang.
     pub const fn new(folder: PathBuf, runtime_folder: Option<PathBuf>) -> Self {
         Self { folder, runtime_folder }
     }
@@ -35,13 +35,13 @@ impl FileCache {
         &self.folder
     }
 
-    /// Makes the folder ready to be written to.
+    /// Creates or repairs the folder, so that it can be written to.
     pub fn prepare(&self) -> io::Result<()> {
         private_file::make_own_folder(&self.folder)
     }
 
-    /// The lock that is held while a credential is being obtained. It outlives the program's
-    /// versions: two versions must not fetch at once either. `None` where a lock could hang.
+    /// The lock file for fetching a credential. Its name has no version, because two versions of the program must not
+    /// fetch at once either. `None` where a lock could hang.
     pub fn lock_path(&self, key: &Key) -> Option<PathBuf> {
         let folder = if private_file::locks_can_hang(&self.folder) {
             let folder = self.runtime_folder.as_ref()?;
@@ -53,17 +53,17 @@ impl FileCache {
         Some(folder.join(format!("{}.lock", key.name())))
     }
 
-    /// Where the last failure to obtain a credential is remembered.
+    /// The file of the last failure to obtain a credential.
     pub fn failure_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.failure", key.name(), entry::EXTENSION))
     }
 
-    /// All that is remembered of failures: the name of what could not be obtained, and the path.
+    /// All remembered failures: the key that could not be obtained, and the path.
     pub fn remembered_failures(&self) -> Vec<(Key, PathBuf)> {
         self.named(&format!(".{}.failure", entry::EXTENSION))
     }
 
-    /// The files whose names end so, each with the key that comes before.
+    /// The files whose names end with `end`, each with its key.
     pub(super) fn named(&self, end: &str) -> Vec<(Key, PathBuf)> {
         let paths = private_file::list(&self.folder, MAX_ENTRIES).into_iter();
         let key = |path: &Path| Key::read(path.file_name()?.to_str()?.strip_suffix(end)?);
@@ -73,14 +73,14 @@ impl FileCache {
         found
     }
 
-    /// The file that marks an entry that is in the keyring.
+    /// The marker file of an entry in the keyring.
     pub(super) fn marker_path(&self, key: &Key) -> PathBuf {
         self.folder.join(format!("{}.{}.{MARKER}", key.name(), entry::EXTENSION))
     }
 
-    /// Removes all entries and remembered failures, and what a killed writer has left; or only the entries and
-    /// failures of some keys. Locks stay: a process may be holding one. What does not have the form of this
-    /// program's files stays too, and a folder that is a link, or another user's, is not touched.
+    /// Removes all entries and remembered failures, and temporary files of killed writers; or only the entries and
+    /// failures of some keys. Locks stay, because a process may hold one. Files that are not in this program's format
+    /// stay too. A folder that is a link, or belongs to another user, is not changed.
     pub(super) fn clear(&self, only: Option<&[Key]>) -> io::Result<Cleared> {
         match private_file::look_at_folder(&self.folder) {
             Ok(_) => {}
@@ -110,7 +110,7 @@ impl FileCache {
                 Form::RememberedFailure | Form::Unfinished => std::fs::remove_file(&path),
             };
             match removed {
-                // Another process may have been faster.
+                // Another process may have removed it first.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => cleared.left += 1,
                 _ => {}
             }
@@ -140,17 +140,17 @@ impl FileCache {
 
     pub(super) fn write(&self, key: &Key, content: &[u8]) -> io::Result<()> {
         if content.len() as u64 > ENTRY_LIMIT {
-            // It would not be read back.
+            // A larger entry would not be read back.
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 "it is too large for the cache",
             ));
         }
-        // A folder of another user must not hold secrets, even if it can be written to.
+        // A folder of another user must not hold secrets, even if it is writable.
         self.prepare()?;
         let path = self.entry_path(key);
         private_file::write(&path, content).or_else(|error| {
-            // A folder in the entry's place cannot be renamed over; an empty one can go.
+            // A file cannot be renamed over a folder, so an empty one is removed.
             match std::fs::remove_dir(&path) {
                 Ok(()) => private_file::write(&path, content),
                 Err(_) => Err(error),
@@ -169,13 +169,13 @@ impl FileCache {
 #[derive(Debug, Default)]
 pub(super) struct Cleared {
     pub(super) removed: usize,
-    /// How many files stay: those that are not this program's, and those that could not be removed.
+    /// How many files were left: files of other programs, and files that could not be removed.
     pub(super) left: usize,
-    /// The markers of what is in the keyring.
+    /// The markers of entries in the keyring.
     pub(super) markers: Vec<PathBuf>,
 }
 
-/// What a file of the cache folder is, by its name and, where it holds a credential, by its content.
+/// What a file of the cache folder is, by its name and, for credentials, by its content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
     Entry,
@@ -184,7 +184,7 @@ pub(super) enum Form {
     Marker,
     /// The temporary file of a writer that was killed.
     Unfinished,
-    /// Not of this program.
+    /// A file of another program.
     Other,
 }
 

@@ -1,10 +1,10 @@
-//! A cache entry: as it comes, and behind a first line that is right for it.
+//! Fuzzes cache entries: raw bytes, and bytes behind a valid first line.
 
 use super::{Key, entry};
 use crate::clock::Timestamp;
 use crate::credential::IdToken;
 
-/// An entry that is read comes back the same when it is written.
+/// An entry that is read is the same after it is written and read again.
 ///
 /// # Panics
 /// If that does not hold.

@@ -1,7 +1,7 @@
 //! The cache key: a SHA-256 over everything that changes the answer.
 //!
-//! Two requests have the same key exactly when the same credential answers both. Each input goes in
-//! with its name and both lengths, so that no two lists of inputs run together into the same bytes.
+//! Two requests have the same key exactly when the same credential answers both. Each input is hashed with its name
+//! and both lengths, so that different lists of inputs never give the same bytes.
 
 use std::fmt::{self, Write as _};
 
@@ -13,12 +13,12 @@ use crate::foreign_text::Printable;
 pub struct Key(String);
 
 impl Key {
-    /// Begins the key of a kind of credential, such as `id-token`.
+    /// Starts the key of a kind of credential, such as `id-token`.
     pub fn of(kind: &'static str) -> KeyBuilder {
         Self::begin(kind, None)
     }
 
-    /// The same, for [`KeyBuilder::build_with_inputs`].
+    /// The same, and collects the inputs for [`KeyBuilder::build_with_inputs`].
     pub fn with_inputs(kind: &'static str) -> KeyBuilder {
         Self::begin(kind, Some(Vec::new()))
     }
@@ -27,7 +27,7 @@ impl Key {
         KeyBuilder { kind, hasher: Hasher::new(), inputs }.with("kind", kind)
     }
 
-    /// Reads the name of a key, such as from a file's name.
+    /// Parses the name of a key, for example from a file name.
     pub fn read(text: &str) -> Option<Self> {
         let (kind, digest) = text.rsplit_once('-')?;
         let is_name = !kind.is_empty()
@@ -42,7 +42,7 @@ impl Key {
         self.0.rsplit_once('-').map_or(&self.0, |(kind, _)| kind)
     }
 
-    /// The key as it names files: the kind, and the digest in hexadecimal.
+    /// The key as used in file names: the kind, and the digest in hexadecimal.
     pub fn name(&self) -> &str {
         &self.0
     }
@@ -54,7 +54,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// A word of the program's own and a digest hold nothing from outside.
+/// A key consists of a word of the program and a digest, so it contains no foreign text.
 impl Printable for Key {}
 
 /// The names and values that a key is made of.
@@ -64,12 +64,12 @@ pub type KeyInputs = Vec<(String, String)>;
 pub struct KeyBuilder {
     kind: &'static str,
     hasher: Hasher,
-    /// Only if they are to be shown.
+    /// Only collected if they are shown.
     inputs: Option<KeyInputs>,
 }
 
 impl KeyBuilder {
-    /// Adds an input that changes the answer. A secret goes in as its digest, as `status` shows the inputs.
+    /// Adds an input that changes the answer. For a secret, pass its digest, because `status` shows the inputs.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         for part in [name, value] {
@@ -82,7 +82,7 @@ impl KeyBuilder {
         self
     }
 
-    /// The finished key and its inputs, if it was begun by [`Key::with_inputs`].
+    /// The finished key and its inputs, if [`Key::with_inputs`] started it.
     pub fn build_with_inputs(mut self) -> (Key, KeyInputs) {
         let inputs = self.inputs.take().unwrap_or_default();
         (self.build(), inputs)
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_do_not_run_together() {
+    fn different_inputs_give_different_keys() {
         let keys = [
             Key::of("id-token").with("a", "bc").build(),
             Key::of("id-token").with("ab", "c").build(),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_with_its_inputs() {
+    fn a_key_is_the_same_with_collected_inputs() {
         let (key, parts) = Key::with_inputs("id-token").with("audience", "k8s").build_with_inputs();
         assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
         let parts: Vec<_> = parts.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -125,13 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_same_tomorrow() {
+    fn a_key_is_the_same_in_every_version() {
         let key = Key::of("id-token").with("audience", "k8s").build();
         assert_eq!(key, Key::of("id-token").with("audience", "k8s").build());
         assert_eq!(key.name().len(), "id-token-".len() + 64);
     }
 
-    /// Parts that are likely to run together.
+    /// Inputs that could give the same bytes if they were only joined.
     fn parts() -> impl Strategy<Value = Vec<(String, String)>> {
         proptest::collection::vec(("[ab\0]{0,3}", "[ab\0]{0,3}"), 0..4)
     }

@@ -1,6 +1,6 @@
-//! The cache in the keyring. For each credential there, a marker file without secrets lies beside its lock.
+//! The cache in the keyring. Each credential there has a marker file without secrets, beside its lock.
 //!
-//! Without a marker, the keyring is not called: not for a miss, and not to clear or sweep the cache.
+//! Without a marker the keyring is not called, neither on a miss nor to clear or sweep the cache.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::private_file;
 
 const LIMIT: u64 = 8 * 1024;
 
-/// The most that a sweep removes, because a run waits for it.
+/// The most items that one sweep removes, because a run waits for it.
 const SWEPT: usize = 4;
 
 #[derive(Deserialize, Serialize)]
@@ -31,7 +31,7 @@ pub(super) struct Marker {
     pub(super) about: EntryMetadata,
 }
 
-/// The keyring, and the folder of the locks, the remembered failures and the markers.
+/// The keyring, and the folder of locks, remembered failures and markers.
 #[derive(Debug)]
 pub struct KeyringCache {
     files: FileCache,
@@ -48,7 +48,7 @@ impl KeyringCache {
         &self.files
     }
 
-    /// Checks that the keyring can be used, before a credential is fetched that has to be stored there.
+    /// Checks that the keyring can be used, before a credential is fetched that must be stored there.
     pub(super) fn open(&self) -> Result<()> {
         self.keyring.open().map_err(|problem| unusable(problem, "store credentials in the keyring"))
     }
@@ -60,7 +60,7 @@ impl KeyringCache {
         read.map_err(|problem| unusable(problem, "read the cache in the keyring"))
     }
 
-    /// Writes the marker first: `cache clear` does not find an item without one.
+    /// Writes the marker first, because `cache clear` finds items by their markers.
     pub(super) fn write(
         &self,
         key: &Key,
@@ -87,7 +87,7 @@ impl KeyringCache {
 
     /// Removes some credentials that expired a while ago.
     pub(super) fn sweep(&self, remnants: Vec<PathBuf>) {
-        // A run opens no prompt for credentials that it does not use.
+        // A run does not prompt for credentials that it does not use.
         let remove_item = |item: &str| self.keyring.remove_without_prompt(item);
         for path in remnants.into_iter().take(SWEPT) {
             if let Err(error) = remove(&path, remove_item) {
@@ -100,7 +100,7 @@ impl KeyringCache {
 
 /// Removes the items of these markers from the keyring within `limit`, and returns how many there were.
 pub(super) fn clear(markers: Vec<PathBuf>, limit: Duration) -> Result<usize> {
-    // It is opened only if there is something to remove.
+    // The keyring is opened only if there is something to remove.
     let keyring = Keyring::of_system(Some(Deadline::within(limit)));
     let mut removed = 0;
     for path in markers {
@@ -109,7 +109,7 @@ pub(super) fn clear(markers: Vec<PathBuf>, limit: Duration) -> Result<usize> {
     Ok(removed)
 }
 
-/// Whether the credential of this marker has expired. A marker that cannot be read counts as expired.
+/// Whether the credential of this marker has expired. An unreadable marker counts as expired.
 pub(super) fn has_expired(marker: &Path, now: Timestamp) -> bool {
     read_marker(marker).is_none_or(|marker| marker.lifetime.expires_at_here() < now)
 }
@@ -118,15 +118,14 @@ pub(super) fn read_marker(path: &Path) -> Option<Marker> {
     serde_json::from_slice(&private_file::read_own(path, LIMIT).ok()?).ok()
 }
 
-/// Removes the marker last, for the same reason as it is written first.
+/// Removes the marker last, because `cache clear` finds items by their markers.
 fn remove(
     marker: &Path,
     remove_item: impl Fn(&str) -> std::result::Result<bool, Problem>,
 ) -> Result<bool> {
     let Some(item) = item(marker).filter(|_| marker.exists()) else { return Ok(false) };
     let removed = remove_item(&item).map_err(|problem| {
-        let otherwise =
-            "remove what is under `yc-id-token` with the system's own program for keyrings";
+        let otherwise = "remove the items of `yc-id-token` with the system's own keyring program";
         problem.into_error("remove credentials from the keyring", Code::Cache, otherwise)
     })?;
     match std::fs::remove_file(marker) {
@@ -137,7 +136,7 @@ fn remove(
     }
 }
 
-/// The name of a marker's item in the keyring.
+/// The keyring item of a marker.
 fn item(marker: &Path) -> Option<String> {
     Some(format!("cache/{}", marker.file_stem()?.to_str()?))
 }
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_in_the_keyring_and_in_no_file() {
+    fn a_credential_in_the_keyring_is_in_no_file() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
         for length in [10, 10_000] {
@@ -208,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn credentials_expired_a_day_ago_are_swept_from_the_keyring() {
+    fn credentials_that_expired_a_day_ago_are_removed_from_the_keyring() {
         let folder = tempfile::tempdir().unwrap();
         let cache = cache(&folder, Keyring::fake());
         cache.put(&key("a"), &credential(10), &EntryMetadata::default()).unwrap();
-        // The time of its file is today's, which is before that of the credential.
+        // The marker file has today's time, which is before the credential's.
         let marker = private_file::list(&folder.path().join("cache"), 1).remove(0);
         let of_credential = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         private_file::open_lock(&marker).unwrap().set_modified(of_credential).unwrap();

@@ -1,4 +1,4 @@
-//! The list of what is cached, without secrets.
+//! Lists cached credentials, without secrets.
 
 use super::file::{ENTRY_LIMIT, FileCache};
 use super::{Cache, EntryMetadata, Key, entry, keyring};
@@ -15,13 +15,13 @@ pub enum Place {
 pub struct ListedEntry {
     pub key: Key,
     pub place: Place,
-    /// From when until when it is good.
+    /// When it was obtained and when it expires.
     pub lifetime: Lifetime,
     pub about: EntryMetadata,
 }
 
 impl Cache {
-    /// The lifetime of what is stored under a key, for `status`: the keyring is not read.
+    /// The lifetime of the entry of a key, for `status`, without reading the keyring.
     pub fn lifetime(&self, key: &Key) -> Option<Lifetime> {
         match self {
             Self::File(files) => entry::described(&files.read(key)?)
@@ -38,8 +38,8 @@ impl Cache {
     }
 }
 
-/// The entries in files, and those in the keyring by their markers: the keyring is not read. What cannot be used
-/// is not there.
+/// The entries in files, and those in the keyring by their markers, without reading the keyring. Unfit entries are
+/// left out.
 pub fn list(files: &FileCache) -> Vec<ListedEntry> {
     let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();
     let in_files = entries.filter_map(|(key, path)| {

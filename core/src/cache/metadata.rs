@@ -1,4 +1,4 @@
-//! The metadata of a cache entry, for `status`: no secret, and nothing that a cache hit reads.
+//! The metadata of a cache entry, for `status`: no secrets, and nothing that a cache hit reads.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use crate::foreign_text::ForeignText;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(default)]
 pub struct EntryMetadata {
-    /// Whom it was obtained from: an address, or a program.
+    /// Its origin: an address, or a program.
     pub from: ForeignText,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ForeignText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audience: Option<ForeignText>,
-    /// The command that first needed it. Others may use it too.
+    /// The command that first needed it. Other commands may use it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consumer: Option<ForeignText>,
     #[serde(skip_serializing_if = "Option::is_none")]

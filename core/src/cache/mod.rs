@@ -1,8 +1,8 @@
 //! The cache: where credentials are stored between runs, in files or in the keyring.
 //!
-//! A cache is optional: if it cannot be used, the credential is fetched and returned all the same. Only a
-//! keyring that is configured and cannot be used is an error. An entry that is corrupt, foreign or open to
-//! others is never used, and the next credential replaces it.
+//! A cache is optional: if it cannot be used, the credential is still fetched and returned. The exception is `--cache
+//! keyring`: an unusable keyring is an error. An entry that is corrupt, foreign or readable by others is never used,
+//! and the next credential replaces it.
 
 mod entry;
 mod file;
@@ -34,26 +34,26 @@ pub use keyring::KeyringCache;
 pub use list::{ListedEntry, Place, list};
 pub use metadata::EntryMetadata;
 
-/// A place where credentials are stored.
+/// Where credentials are stored.
 #[derive(Debug)]
 pub enum Cache {
     /// Files that only this user can read.
     File(FileCache),
     /// The keyring of this user. `--cache keyring`.
     Keyring(KeyringCache),
-    /// Nowhere: each run obtains its own. `--cache none`, or no folder to use.
+    /// No cache: each run obtains its own. `--cache none`, or no usable folder.
     None,
-    /// Entries in memory, for a simulation of many machines.
+    /// Entries in memory, for the simulation of many machines.
     #[cfg(test)]
     Memory(Memory),
 }
 
-/// The secrets of one machine, by the name of the key.
+/// The secrets of one machine, by key name.
 #[cfg(test)]
 pub(crate) type Memory = Rc<RefCell<HashMap<String, (serde_json::Value, Lifetime)>>>;
 
 impl Cache {
-    /// Its part in files: everything, or the locks and the remembered failures.
+    /// The files of this cache: everything, or the locks and remembered failures.
     pub const fn files(&self) -> Option<&FileCache> {
         match self {
             Self::File(files) => Some(files),
@@ -64,7 +64,7 @@ impl Cache {
         }
     }
 
-    /// Checks that it can be used, if a run must fail otherwise.
+    /// Checks that the cache can be used, if it is required.
     pub fn open(&self) -> Result<()> {
         match self {
             Self::Keyring(keyring) => keyring.open(),
@@ -74,8 +74,7 @@ impl Cache {
         }
     }
 
-    /// The credential that is stored under a key. An entry that cannot be used counts as none, and is logged;
-    /// a keyring that cannot be used is an error.
+    /// The credential of a key. An unusable entry counts as missing, and is logged. An unusable keyring is an error.
     pub fn get<T: Cacheable>(&self, key: &Key) -> Result<Option<Credential<T>>> {
         let parse = |entry: &[u8]| entry::parse(entry, key);
         Ok(match self {
@@ -91,7 +90,7 @@ impl Cache {
         })
     }
 
-    /// Removes some entries that are no longer of use.
+    /// Removes some entries that are no longer useful.
     pub fn sweep(&self, now: Timestamp) {
         let Some(files) = self.files() else { return };
         let in_keyring = sweep::sweep(files.folder(), now);
@@ -100,7 +99,7 @@ impl Cache {
         }
     }
 
-    /// Stores a credential under a key, with what `status` shows of it.
+    /// Stores a credential under a key, with the metadata that `status` shows.
     pub fn put<T: Cacheable>(
         &self,
         key: &Key,
@@ -124,7 +123,7 @@ impl Cache {
         }
     }
 
-    /// Removes what is stored under a key, if anything is.
+    /// Removes the entry of a key, if there is one.
     pub fn remove(&self, key: &Key) -> Result<()> {
         match self {
             Self::File(files) => files.remove(key).map_err(unusable),
@@ -146,8 +145,8 @@ pub struct Cleared {
     pub left: usize,
 }
 
-/// Removes every credential, or only those of some keys, from the files of a cache and, if any are there, within
-/// `limit` from the keyring.
+/// Removes every credential, or only those of some keys: from the files of a cache, and within `limit` from the
+/// keyring if any are there.
 pub fn clear(files: &FileCache, only: Option<&[Key]>, limit: Duration) -> Result<Cleared> {
     let in_folder = |folder: &Path, error| {
         Error::Cache(Cause::from(error).context(message!("`{}`", shown(folder))))

@@ -1,5 +1,5 @@
-//! The sweep: a run that has to fetch removes some entries that are no longer of use. It is bounded, however large
-//! the folder has become: a look at every name, and into a few of the files.
+//! The sweep: a run that fetches also removes some useless entries. Its cost is bounded for a folder of any size: it
+//! reads the names, and checks a few of the files.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -22,21 +22,20 @@ const MAX_CHECKS: usize = 64;
 /// Files older than this are checked for removal.
 const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// The same for files of another version of the program, which it may still use.
+/// The same for files of another version of the program, which may still use them.
 const MIN_AGE_OF_OTHER_VERSIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The same for temporary files, which are renamed at once or never.
+/// The same for temporary files, which their writer renames at once.
 const MIN_AGE_OF_TEMPORARY: Duration = Duration::from_secs(3600);
 
-/// Sweeps a folder. Returns the markers of entries that can be removed from the keyring, by a run that has it
-/// open.
+/// Sweeps a folder. Returns the markers of entries that a run with an open keyring can remove.
 pub(super) fn sweep(folder: &Path, now: Timestamp) -> Vec<PathBuf> {
-    // Nothing is removed through a link, or from the folder of another user.
+    // Never remove anything through a link, or from the folder of another user.
     if private_file::look_at_folder(folder).is_err() {
         return Vec::new();
     }
     let paths = private_file::list(folder, MAX_ENTRIES);
-    // Not always at the beginning, so that every file has its turn.
+    // Start at a different file each time, so that every file is checked in turn.
     let begin = usize::try_from(now.unix_seconds()).unwrap_or(0).wrapping_mul(MAX_CHECKS);
     let turn = (0..paths.len().min(MAX_CHECKS)).map(|step| begin.wrapping_add(step) % paths.len());
     let mut in_keyring = Vec::new();
@@ -69,15 +68,15 @@ fn is_remnant(path: &Path, now: Timestamp) -> bool {
     }
 }
 
-/// What cannot be read is of no use either.
+/// An unreadable entry counts as expired.
 fn has_expired(path: &Path, now: Timestamp) -> bool {
     let content = private_file::read_own(path, ENTRY_LIMIT).ok();
     let lifetime = content.and_then(|content| entry::lifetime(&content));
     lifetime.is_none_or(|lifetime| lifetime.expires_at_here() < now)
 }
 
-/// A lock that is held is not removed. If another process opens it at this moment, two processes fetch at
-/// once, which only costs a request.
+/// A lock that is held is not removed. If another process opens it at this moment, two processes fetch at once, which
+/// costs one extra request.
 fn is_abandoned(path: &Path) -> bool {
     let has = |extension: &str| path.with_extension(extension).exists();
     let has_entry = has(entry::EXTENSION) || has(&format!("{}.{MARKER}", entry::EXTENSION));
@@ -104,7 +103,7 @@ mod tests {
             path
         }
 
-        /// A file beside the entry of a key.
+        /// Creates a file beside the entry of a key.
         fn of_key(&self, audience: &str, extension: &str, hours_old: u64) -> PathBuf {
             let key = Key::of("id-token").with("audience", audience).build();
             self.file(&format!("{}.{extension}", key.name()), hours_old)
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_will_use_again_goes_and_the_rest_stays() {
+    fn useless_files_are_removed_and_others_stay() {
         let folder = Folder(tempfile::tempdir().unwrap());
         let remnants = [
             folder.entry("expired", 30, 1),
@@ -158,7 +157,7 @@ mod tests {
             folder.of_key("y", "lock", 1),
             folder.file(".yc-id-token-Ab3dEg", 0),
             folder.of_key("y", "v2", 30),
-            folder.file("somebody's file", 100 * 24),
+            folder.file("another file", 100 * 24),
             folder.file("notes.v1", 100 * 24),
             folder.file("notes.failure", 100 * 24),
             alive,
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_large_folder_every_file_has_its_turn_and_no_sweep_takes_more_than_its_share() {
+    fn a_sweep_of_a_large_folder_is_bounded_and_reaches_every_file() {
         let folder = Folder(tempfile::tempdir().unwrap());
         for number in 0..300 {
             folder.of_key(&number.to_string(), "v1.failure", 30);

@@ -1,4 +1,4 @@
-//! Where a program is that is called by its name.
+//! Finds the file of a program.
 
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use crate::current_folder;
 use crate::env::{self, Env};
 
-/// The file of a program that a setting names: a path, or a name that is looked for on the `PATH`.
+/// The file of a program that a setting names: a path, or a name that is searched in `PATH`.
 pub fn program(named: &Path) -> io::Result<PathBuf> {
     let is_name = named.components().count() == 1 && named.file_name() == Some(named.as_os_str());
     if is_name { look(&Env::Real, named) } else { Ok(current_folder::resolve(named).into_owned()) }
 }
 
-/// Where a program is that is called by its name, if there is one.
+/// The file of a program that is called by its name, if there is one.
 pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
     look(env, Path::new(name)).ok()
 }
@@ -22,8 +22,8 @@ pub fn on_path(env: &Env, name: &str) -> Option<PathBuf> {
 /// The extensions of programs. On Windows, the tools of Python and Node.js are `.cmd` files.
 const SUFFIXES: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
 
-/// Security: a folder that depends on the current one (`.`, or nothing between two colons) is passed
-/// over. kubectl runs its plugins in the current folder, which can belong to another user.
+/// Security: a folder relative to the current one (`.`, or nothing between two colons) is skipped. kubectl runs its
+/// plugins in the current folder, which can belong to another user.
 fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "there is no such program on PATH");
     let suffixes = if name.extension().is_none() { SUFFIXES } else { &[""] };
@@ -47,13 +47,13 @@ fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     Err(problem)
 }
 
-/// What the C library takes where there is no `PATH`, less the current folder.
+/// The default of the C library without `PATH`, minus the current folder.
 fn folders(env: &Env) -> OsString {
     let usual = if cfg!(unix) { "/bin:/usr/bin" } else { "" };
     env.get_os(env::PATH).unwrap_or_else(|| usual.into())
 }
 
-/// Whether this can be run.
+/// Whether this is an executable file.
 pub fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| may_run(&metadata))
 }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_not_taken_from_the_current_folder_and_one_that_may_not_be_run_is_told() {
+    fn a_program_is_not_searched_in_the_current_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = |mode| {
             let path = folder.path().join("yc");
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(look("/nonexistent"), Err(io::ErrorKind::NotFound));
     }
 
-    /// The same folder, from here.
+    /// The same folder, relative to the current one.
     fn pathdiff(folder: &Path) -> String {
         let up =
             std::env::current_dir().unwrap().components().skip(1).map(|_| "..").collect::<Vec<_>>();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_taken_as_it_is() {
+    fn a_path_is_used_unchanged() {
         for path in ["./yc", "bin/yc", "/opt/yc"] {
             assert_eq!(program(Path::new(path)).unwrap(), Path::new(path));
         }

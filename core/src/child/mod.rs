@@ -1,9 +1,9 @@
 //! Runs other programs: finds and starts them, reads their output within a deadline and a limit, and kills them with
 //! this process.
 //!
-//! Each program has a process group of its own, which is killed as a whole, no descriptor but the three standard
-//! ones, and no core file. A mark in its environment lets this program notice that it runs itself. The commands that
-//! `exec` runs for a person have none of this.
+//! Each program has its own process group, which is killed as a whole, no descriptor but the three standard ones, and
+//! no core file. A mark in its environment lets this program notice that it runs itself. The commands that `exec`
+//! runs for a person have none of this.
 
 mod descriptors;
 mod find;
@@ -23,23 +23,23 @@ use crate::clock::Deadline;
 use crate::env;
 use crate::error::Cause;
 use crate::harden;
-pub use descriptors::{close_on_exec, hand_on};
+pub use descriptors::{close_on_exec, keep_for_command};
 pub use find::{is_program, on_path, program};
 
-/// How many bytes of output are read, unless the caller sets another limit: a token has some kilobytes, and so has a
-/// notice or a page of help.
+/// How many bytes of output are read, unless the caller sets another limit. A token has some kilobytes, like a notice
+/// or a page of help.
 const LIMIT: usize = 256 * 1024;
 
 /// How many bytes of a log on standard error are read and dropped beyond the limit.
 const LOG: u64 = 16 * 1024 * 1024;
 
-/// How long a program that is killed may take to end.
+/// How long a killed program may take to end.
 const END: Duration = Duration::from_secs(1);
 
-/// How long the output of a program that has ended is read, if another process still holds it open.
+/// How long output is read after the end of a program, if another process still holds it open.
 const GRACE: Duration = Duration::from_millis(300);
 
-/// The result of a program that has ended.
+/// The result of a program.
 pub struct Outcome {
     pub status: ExitStatus,
     pub stdout: Zeroizing<Vec<u8>>,
@@ -51,7 +51,7 @@ pub struct Outcome {
 pub enum Silence {
     /// It printed more than the limit.
     TooMuch,
-    /// Its output could not be read, for this reason.
+    /// Its output could not be read.
     Unheard(Cause),
     /// It was still running at the deadline.
     Late {
@@ -65,16 +65,16 @@ pub enum Silence {
 /// Which processes are killed, and when.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kill {
-    /// When the program is killed, all processes of its group are. When it ends by itself, the processes that it
-    /// leaves behind live on.
+    /// When the program is killed, all processes of its group are killed too. When it ends by itself, the others keep
+    /// running.
     Group,
-    /// All processes of its group, also when it ends by itself.
+    /// All processes of its group are killed, even when the program ends by itself.
     Remains,
-    /// The program alone. It may have started the browser that a person uses.
+    /// Only the program. It may have started the browser of the user.
     Alone,
 }
 
-/// A program that runs, and is killed when this is dropped.
+/// A running program, which is killed when this is dropped.
 pub struct Running {
     child: Child,
     kill: Kill,
@@ -82,7 +82,7 @@ pub struct Running {
     limit: usize,
 }
 
-/// Starts a program without a shell. `mark` is what is being obtained, or empty: see [`crate::env::WITHIN`].
+/// Starts a program without a shell. `mark` lists what is being obtained, or is empty: see [`crate::env::WITHIN`].
 pub fn start(
     program: &Path,
     mark: &str,
@@ -105,7 +105,7 @@ pub fn start(
 }
 
 impl Running {
-    /// Reads more output, or less, than a token needs.
+    /// Sets another limit on the output.
     #[must_use]
     pub fn with_limit(self, bytes: usize) -> Self {
         Self { limit: bytes, ..self }
@@ -114,23 +114,24 @@ impl Running {
     /// Waits for the program to end, and kills it at the deadline. `input` is written to its standard input, if that
     /// is a pipe.
     pub async fn finish(mut self, input: &[u8], deadline: Deadline) -> Result<Outcome, Silence> {
-        let [mut out, mut err] = [room(), room()];
-        let silence = match timeout(deadline.left(), self.hear(input, &mut out, &mut err)).await {
-            Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
-            Ok(Err(error)) => Silence::Unheard(error.into()),
-            Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
-        };
+        let [mut out, mut err] = [buffer(), buffer()];
+        let failure =
+            match timeout(deadline.left(), self.read_outputs(input, &mut out, &mut err)).await {
+                Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
+                Ok(Err(error)) => Silence::Unheard(error.into()),
+                Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
+            };
         drop(self.group.take());
-        // Dropping it kills it too, but leaves a zombie. A program that waits for a broken disk does not even end
+        // Dropping it kills it too, but leaves a zombie. A program that waits for a broken disk does not end even
         // when it is killed.
         let _ = timeout(END, self.child.kill()).await;
-        Err(silence)
+        Err(failure)
     }
 
-    /// Reads until both outputs are closed, and returns how the program ended. Where a process that it left behind
-    /// holds them open, what the program printed can be read already.
-    async fn hear(
+    /// Reads until both outputs are closed, and returns how the program ended. If another process holds them open,
+    /// the output of the ended program has been read by then.
+    async fn read_outputs(
         &mut self,
         input: &[u8],
         out: &mut Vec<u8>,
@@ -167,8 +168,8 @@ impl Running {
         Ok(status)
     }
 
-    /// Lets the processes that the program has left behind live, unless they are to be killed. They hold neither
-    /// output nor descriptors of this process.
+    /// Lets other processes of the group keep running, unless they must be killed. They hold neither output nor
+    /// descriptors of this process.
     fn leave(&mut self) {
         if self.kill == Kill::Group {
             std::mem::forget(self.group.take());
@@ -178,7 +179,7 @@ impl Running {
 
 /// A process group that is killed when this is dropped.
 ///
-/// The system does not use its number again while a process is in it, and not at once after that.
+/// The system reuses its number only after its last process has ended, and not at once.
 pub struct Group(#[cfg(unix)] rustix::process::Pid);
 
 impl Group {
@@ -187,7 +188,7 @@ impl Group {
         rustix::process::Pid::from_raw(child.id()?.cast_signed()).map(Self)
     }
 
-    /// Windows has none.
+    /// Windows has no process groups.
     #[cfg(windows)]
     pub fn of(_: &Child) -> Option<Self> {
         None
@@ -202,12 +203,12 @@ impl Drop for Group {
     }
 }
 
-/// Security: a buffer that holds a token without growing, because growing leaves a copy behind.
-fn room() -> Zeroizing<Vec<u8>> {
+/// Security: a buffer that can hold a token without growing, because growing leaves a copy in freed memory.
+fn buffer() -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(16 * 1024))
 }
 
-/// Reads to the end. What has been read when this is dropped stays in `bytes`.
+/// Reads to the end. If this is dropped, `bytes` has what was read until then.
 async fn read(
     pipe: Option<impl AsyncRead + Unpin>,
     bytes: &mut Vec<u8>,
@@ -222,7 +223,7 @@ async fn read(
     Ok(())
 }
 
-/// Keeps the beginning. The rest is read, so that the program can go on, and dropped.
+/// Keeps the beginning. The rest is read and discarded, so that the program is not blocked.
 async fn read_begin(
     pipe: Option<impl AsyncRead + Unpin>,
     bytes: &mut Vec<u8>,

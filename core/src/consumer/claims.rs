@@ -1,4 +1,4 @@
-//! What an ID token says, for the hints about a server that refuses it.
+//! Claims of an ID token, for hints about a server that refuses it.
 
 use crate::clock::Timestamp;
 use crate::credential::IdToken;
@@ -29,7 +29,7 @@ impl ShownClaims {
         }
     }
 
-    /// As IAM calls the provider, and the keys of its conditions: the issuer without its scheme.
+    /// The name of the provider in IAM, and in the keys of its conditions: the issuer without its scheme.
     pub(super) fn provider(&self) -> ForeignText {
         let issuer = self.issuer.as_str();
         ForeignText::new(issuer.split_once("://").map_or(issuer, |(_, rest)| rest))
@@ -38,7 +38,7 @@ impl ShownClaims {
     pub(super) fn all(&self) -> Message {
         let Self { issuer, audience, subject, .. } = self;
         message!(
-            "the token says `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
+            "the token has `iss` = `{issuer}`, `aud` = `{audience}`, `sub` = `{subject}`",
             issuer,
             audience,
             subject

@@ -1,4 +1,4 @@
-//! The command of a user that gets credentials: it takes the place of this process, or this process waits for it.
+//! Runs a user's command with credentials: it replaces this process, or this process waits for it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,18 +11,18 @@ use crate::error::{Code, Error, Result};
 use crate::harden;
 pub(super) use system::Signals;
 
-/// The command of these words.
+/// A command with its arguments.
 pub(super) fn of_words(words: &[OsString]) -> Command {
     let mut words = words.iter();
     let name = words.next().map(OsString::as_os_str).unwrap_or_default();
-    // Windows itself finds no `.cmd` file by its name.
+    // Windows itself does not find a `.cmd` file by its name.
     let found = if cfg!(windows) { child::program(Path::new(name)).ok() } else { None };
     let mut command = Command::new(found.as_deref().map_or(name, Path::as_os_str));
     command.args(words);
     command
 }
 
-/// Replaces this process by the command. So signals, the terminal and the exit status are its own. On Unix, this
+/// Replaces this process with the command, which then has its signals, terminal and exit status. On Unix, this
 /// returns only if it fails.
 #[cfg(unix)]
 pub(super) fn replace_process(mut command: Command) -> Result<ExitCode> {
@@ -31,17 +31,17 @@ pub(super) fn replace_process(mut command: Command) -> Result<ExitCode> {
     Err(not_run(&command, error))
 }
 
-/// Windows has no such call: runs the command, and returns its exit status.
+/// Windows has no such call, so this runs the command and returns its exit status.
 #[cfg(windows)]
 pub(super) fn replace_process(command: Command) -> Result<ExitCode> {
     let ended = crate::runtime::finish(async { Signals::catch()?.start(command)?.wait().await });
     ended.map(ExitCode::from)
 }
 
-/// A command that runs, and gets the signals of this process.
+/// A running command, which gets the signals of this process.
 pub(super) struct Running {
     child: Child,
-    /// The program alone, for errors.
+    /// The program without arguments, for errors.
     shown: Command,
     #[cfg(windows)]
     _signals: Signals,
@@ -61,7 +61,7 @@ fn spawn(command: Command) -> Result<(Child, Command)> {
     Ok((child.map_err(|error| not_run(&shown, error))?, shown))
 }
 
-/// The error of a command that cannot be started.
+/// The error for a command that cannot be started.
 fn not_run(command: &Command, error: std::io::Error) -> Error {
     let is_absent = error.kind() == std::io::ErrorKind::NotFound;
     Error::Command {
@@ -94,8 +94,8 @@ mod system {
     const SIGNALS: [(Signal, bool); 4] =
         [(Signal::INT, true), (Signal::QUIT, true), (Signal::HUP, true), (Signal::TERM, false)];
 
-    /// The signals that end a process, caught from now on for a command that is started later. After it has ended
-    /// they are ignored, so that what is left to do is done.
+    /// The signals that end a process, caught for a command that is started later. After its end they are ignored, so
+    /// that the cleanup is completed.
     pub(in super::super) struct Signals(Vec<Caught>);
 
     struct Caught {
@@ -105,7 +105,7 @@ mod system {
     }
 
     impl Signals {
-        /// Catches them. Those that this process was started to ignore stay ignored.
+        /// Catches the signals. Those that this process was started to ignore stay ignored.
         pub(in super::super) fn catch() -> Result<Self> {
             let heard = SIGNALS.into_iter().filter(|(it, _)| !runtime::is_ignored(it.as_raw()));
             let caught = heard.map(|(number, by_terminal)| {
@@ -125,7 +125,7 @@ mod system {
                 tokio::spawn(async move {
                     while stream.recv().await.is_some() {
                         if let Some(pid) = pid.filter(|_| !(by_terminal && is_in_foreground())) {
-                            // It may have ended just now.
+                            // It may have just ended.
                             let _ = kill_process(pid, signal);
                         }
                     }
@@ -135,8 +135,8 @@ mod system {
         }
     }
 
-    /// Whether what is typed at a terminal reaches this process: then it has reached the command too, and
-    /// a second interrupt would mean something else to it.
+    /// Whether a terminal's signals reach this process. Then they reach the command too, and a second interrupt would
+    /// have another meaning for it.
     fn is_in_foreground() -> bool {
         let terminal = private_file::open_terminal();
         terminal.is_ok_and(|terminal| {
@@ -144,7 +144,7 @@ mod system {
         })
     }
 
-    /// The exit status by which a shell reports a signal.
+    /// The exit status with which a shell reports a signal.
     pub(super) fn code_of_signal(status: ExitStatus) -> Option<i32> {
         status.signal().map(|signal| 128 + signal)
     }
@@ -159,7 +159,8 @@ mod system {
     use super::{Result, Running, spawn};
     use crate::error::{Cause, Error};
 
-    /// The breaks of the console, caught from now on. The console sends them to the command too, so none is passed on.
+    /// Console breaks, caught for a command that is started later. The console sends them to the command too, so none
+    /// is passed on.
     pub(in super::super) struct Signals {
         _ctrl_c: CtrlC,
         _ctrl_break: CtrlBreak,

@@ -1,4 +1,4 @@
-//! Where a rendered credential goes: to standard output, or into a file.
+//! The destination of a rendered credential: standard output or a file.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,14 +10,14 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::private_file::{self, Access};
 
-/// A rendered credential, and where it goes.
+/// A rendered credential and its destination.
 pub(crate) enum Delivery {
     /// A document for standard output.
     Print(Zeroizing<Vec<u8>>),
     /// A file, which is replaced whole, with mode 0600.
     Write(PathBuf, Zeroizing<Vec<u8>>),
-    /// A document for standard output, and a file that keeps it for later runs of the program that reads it. A run
-    /// does not fail without that file.
+    /// A document for standard output, and a file in which the calling program caches it. A failed write of the file
+    /// is not an error.
     PrintAndKeep(PathBuf, Zeroizing<Vec<u8>>),
 }
 
@@ -48,7 +48,7 @@ impl Delivery {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// What is delivered.
+    /// The document.
     pub(super) fn into_document(self) -> Zeroizing<Vec<u8>> {
         match self {
             Self::Print(document) | Self::Write(_, document) | Self::PrintAndKeep(_, document) => {
@@ -59,7 +59,7 @@ impl Delivery {
 }
 
 pub(super) fn write(path: &Path, document: &[u8], access: Access) -> Result<()> {
-    // A device or a pipe would be replaced by a file of that name.
+    // A device or a pipe would be replaced by a file.
     let special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
     if special {
         return Err(Error::unwritten(path, "it is not a regular file"));

@@ -1,4 +1,4 @@
-//! The credential of a consumer as a document, for a process that stays and keeps it fresh.
+//! The credential of a consumer as a document, for a process that keeps it fresh.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,9 +25,9 @@ pub enum DocumentFormat {
     Kubectl,
     /// What `aws` prints.
     Aws,
-    /// What the AWS SDKs read from an endpoint of their containers. It is in no file.
+    /// The format that AWS SDKs read from a container endpoint. It is never in a file.
     AwsContainer,
-    /// What `gcp` prints. Google's client libraries read it from the output file of an executable.
+    /// What `gcp` prints. Google's client libraries also read it from the executable's output file.
     Gcp,
 }
 
@@ -50,7 +50,7 @@ impl DocumentFormat {
         names_of(&Self::all())
     }
 
-    /// The tables that the settings for it are read from.
+    /// The tables from which its settings are read.
     pub const fn tables(self) -> &'static [&'static Table] {
         match self {
             Self::Token(_) => Token::TABLES,
@@ -61,15 +61,15 @@ impl DocumentFormat {
     }
 }
 
-/// The tables of settings that all formats but those of `token` have. That one's own say where a token is printed.
+/// The tables of all formats except those of `token`, whose own settings are only for printing.
 pub const TABLES: &[&Table] = &[&kubectl::TABLE, &aws::settings::TABLE, &gcp::TABLE];
 
-/// A document that can be obtained again and again.
+/// A document that can be obtained repeatedly.
 #[derive(Clone, Debug)]
 pub struct DocumentSource {
     pub settings: Settings,
     pub format: DocumentFormat,
-    /// The command that keeps it, for `status`.
+    /// The command that keeps it fresh, for `status`.
     pub command: &'static str,
 }
 
@@ -78,14 +78,14 @@ pub(crate) struct Document {
     pub(crate) lifetime: Lifetime,
 }
 
-/// What an attempt came to. After a failure, there can be a document of a cached credential.
+/// The result of an attempt. After a failure, there can be a document of a cached credential.
 pub(crate) struct Obtained {
     pub(crate) document: Option<Document>,
     pub(crate) failure: Option<Error>,
 }
 
 impl DocumentSource {
-    /// Checks the settings. Nothing is requested.
+    /// Checks the settings, without a request.
     pub fn check(&self, context: Context<'_>) -> Result<()> {
         let settings = &self.settings;
         match self.format {
@@ -100,7 +100,7 @@ impl DocumentSource {
         }
     }
 
-    /// Obtains the credential, and waits for it.
+    /// Obtains the credential and renders it.
     pub(crate) fn obtain(&self, context: Context<'_>) -> Obtained {
         let settings = &self.settings;
         let aws = || Aws::open(&aws::Args::default(), settings, context);

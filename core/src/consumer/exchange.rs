@@ -1,4 +1,4 @@
-//! The exchange of an ID token for a consumer's own credential at its server: STS, Vault.
+//! Exchanges an ID token for a consumer's own credential at its server: STS, Vault.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, ConsumerRequest, ConsumerRun};
 
-/// The ID token is used at once, for one exchange.
+/// The ID token is used immediately, for one exchange.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Obtains a new credential by an exchange, to try that, and says what it is.
+/// Tests an exchange with a new credential, and describes the result.
 pub(super) fn try_out<C: Consumer>(
     opened: &ConsumerRun<C>,
 ) -> Result<(Message, Credential<C::Secret>)> {
     let credential = opened.obtain()?;
     let (what, end) = (opened.request()?.what(), credential.lifetime.expires_at_here());
-    Ok((message!("an exchange gives {what}, until {end}", what, end), credential))
+    Ok((message!("an exchange returns {what}, until {end}", what, end), credential))
 }
 
-/// A request for what a server gives for an ID token.
+/// A request for the credential that a server returns for an ID token.
 pub(super) trait Exchange: Request {
     fn id_token(&self) -> &IdTokenRequest<'_>;
 
-    /// The client for the server. `what` is what it is used to get.
+    /// The client for the server. `what` is requested with it.
     fn client(&self, what: &Message) -> Result<Client>;
 
-    /// Shows an ID token to the server.
+    /// Sends an ID token to the server.
     async fn present(&self, token: &IdToken, what: &Message, client: &Client) -> Result<Reply>;
 
-    /// Whether the server says that the ID token has expired.
+    /// Whether the server reports that the ID token has expired.
     fn is_expired(reply: &Reply) -> bool;
 
-    /// Reads the credential from the answer to this ID token.
+    /// Reads the credential from the answer.
     fn accept(
         &self,
         what: &Message,
@@ -52,8 +52,8 @@ impl<E: Exchange> ConsumerRequest for E {
     }
 }
 
-/// Exchanges an ID token for a credential of a server. The connection is opened while the token is
-/// being fetched; a token from the cache is replaced once, see [`Broker::exchange`].
+/// Exchanges an ID token for a credential of a server. The connection is opened while the token is fetched. A cached
+/// token is replaced once, see [`Broker::exchange`].
 pub(super) async fn exchange<E: Exchange>(
     request: &E,
     broker: &Broker,

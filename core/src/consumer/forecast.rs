@@ -1,4 +1,4 @@
-//! What a run of a consumer would do now, for `status` and `doctor`. Nothing is requested.
+//! Predicts a run of a consumer, for `status` and `doctor`. Sends no request.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::run::{Context, Run};
 use super::run::{ConsumerRun, minimum_share};
 use super::{Consumer, ConsumerRequest, Server, Warning};
 
-/// What a run of a consumer would do now.
+/// The prediction for a run of a consumer.
 #[derive(Debug)]
 pub struct ConsumerForecast {
-    /// The audience of its ID tokens. `None` is the service account's own ID, which is not known yet.
+    /// The audience of its ID tokens. `None` means the service account's ID, which is not known yet.
     pub audience: Option<String>,
-    /// The server that it exchanges ID tokens at.
+    /// The server that exchanges its ID tokens.
     pub server: Option<Server>,
-    /// Its credential and, if that is not cached, what it is obtained with; or the lookup that comes first.
+    /// Its credential and, if that is not cached, those that it is obtained with; or the lookup that comes first.
     pub credentials: Vec<Forecast>,
-    /// What works with these settings, but not well.
+    /// Settings that work, but not well.
     pub warnings: Vec<Warning>,
 }
 
-/// The forecast of a consumer that the settings are meant for.
+/// The forecast of a consumer, if the settings are for it.
 pub(super) fn forecast<C: Consumer>(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
     let run = Rc::new(Run::open(context, C::TABLES)?);
     if !C::is_configured(&run.settings) {
@@ -57,7 +57,7 @@ fn credentials<C: Consumer>(opened: &ConsumerRun<C>) -> Result<Vec<Forecast>> {
     Ok(of_request(run, &request, opened.consumer.minimum_lifetime().max(share)))
 }
 
-/// A request and, if the cache does not answer it, what it is obtained with.
+/// A request and, if it is not cached, those that it is obtained with.
 pub(super) fn of_request<R: ConsumerRequest>(
     run: &Run,
     request: &R,

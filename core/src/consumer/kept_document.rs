@@ -1,7 +1,7 @@
-//! A credential that a process keeps fresh, in a file or in its memory: those of `exec` and of the agent.
+//! A credential that a long-running process (`exec`, the agent) keeps fresh, in a file or in memory.
 //!
-//! A credential is renewed in a thread, which ends then, as obtaining one waits for locks, programs and servers.
-//! Between two renewals nothing runs.
+//! Each renewal has its own thread, because it waits for locks, programs and servers. Between two renewals nothing
+//! runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -23,25 +23,25 @@ use crate::runtime;
 use super::delivery;
 use super::document::{Document, DocumentSource, Obtained};
 
-/// A token in a file is used until the next one is written: what must be left of it.
+/// The minimum lifetime of a token in a file, which is used until the next one is written.
 pub const MINIMUM_LIFETIME_IN_FILE: Duration = Duration::from_secs(10 * 60);
 
-/// Held by the renewal that runs. Each has a client of its own, with all authorities that the system trusts. If all ran at
-/// once, as at the start, the allocator would keep the memory of all.
+/// Held by the current renewal. Each renewal has its own client with all authorities of the system. If all ran at
+/// once, for example at the start, the allocator would keep the memory of all.
 static TURN: Mutex<()> = Mutex::const_new(());
 
-/// How long a renewal waits for others. Then it runs beside them, as a server that does not answer must not delay what
-/// does not need it.
+/// How long a renewal waits for others. Then it runs at the same time, because a server that does not answer must not
+/// delay renewals that do not need it.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where a document is kept.
+/// The place of a document.
 pub enum Place {
     File(PathBuf, Access),
-    /// For an endpoint, and its secret if that can change: then it changes with the document.
+    /// Memory for an endpoint, and its secret if that can change: it then changes with the document.
     Memory(Arc<Memory>, Option<Arc<Secret>>),
 }
 
-/// A document in memory, which a server answers with.
+/// A document in memory, with which a server answers.
 #[derive(Default)]
 pub struct Memory(std::sync::Mutex<Option<Document>>);
 
@@ -54,16 +54,16 @@ impl Memory {
     }
 }
 
-/// A document, and where it is kept.
+/// A document and its place.
 pub struct KeptDocument {
     place: Place,
     source: Arc<DocumentSource>,
     schedule: Schedule,
 }
 
-/// What a renewal came to.
+/// The result of a renewal.
 pub struct Renewed {
-    /// Whether it is new in its place.
+    /// Whether a new document is in its place.
     pub is_new: bool,
     pub failure: Option<Error>,
 }
@@ -77,8 +77,8 @@ impl KeptDocument {
         self.schedule.lifetime()
     }
 
-    /// Obtains a credential that is not due yet, and keeps it. After a failure the one before is kept, unless a cached
-    /// one expires later.
+    /// Obtains a credential that is not due yet, and stores it. After a failure the previous one stays, unless a
+    /// cached one expires later.
     pub async fn renew(&mut self, context: &Arc<OwnedContext>) -> Renewed {
         let Obtained { document, mut failure } = self.obtain(context).await;
         let expires_at = |lifetime: &Lifetime| lifetime.expires_at;
@@ -142,7 +142,7 @@ impl KeptDocument {
         Ok(is_new)
     }
 
-    /// Waits until the next attempt is due.
+    /// Waits until the next attempt.
     pub async fn wait(&self, context: &OwnedContext) {
         runtime::sleep(context.clock(), self.schedule.pause(context.clock().now())).await;
     }
@@ -169,7 +169,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
     const BEGIN: Timestamp = Timestamp::from_unix_seconds(1_900_000_000);
 
-    /// A file that a process keeps, whose time and whose cloud's time are simulated.
+    /// A file that a process keeps fresh, with simulated time on the machine and in the cloud.
     struct World {
         cloud: Emulator,
         time: &'static SimulatedTime,
@@ -215,9 +215,9 @@ mod tests {
             Self { cloud, time, folder, context, file }
         }
 
-        /// Renews the file until the end, and checks before each renewal, when its token is oldest, what `is_well` says
-        /// of what is left of the token. The renewals of some numbers fail.
-        async fn live_until(
+        /// Renews the file until `end`. Before each renewal, when its token is oldest, `is_well` checks the remaining
+        /// lifetime. Renewals with certain numbers fail.
+        async fn renew_until(
             &mut self,
             end: Timestamp,
             fails: impl Fn(u32) -> bool,
@@ -258,38 +258,38 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_half_of_its_lifetime_left_through_a_whole_week() {
+    fn a_file_has_half_of_its_lifetime_left_throughout_a_week() {
         let mut world = World::new();
         let half = Duration::from_secs(30 * 60 - 5);
         let end = BEGIN.plus(7 * 24 * HOUR);
-        let renewals = run(world.live_until(end, |_| false, |left| left >= half));
-        // At the latest at half of an hour, at the earliest a fifth of an hour before that.
+        let renewals = run(world.renew_until(end, |_| false, |left| left >= half));
+        // After half an hour at the latest, and up to a fifth of an hour earlier.
         assert!((7 * 24 * 2..=7 * 24 * 10 / 3 + 1).contains(&renewals), "{renewals}");
-        // An IAM token lives for twelve hours, and is used by then.
+        // An IAM token is valid for twelve hours, and is used for nearly as long.
         assert!(world.cloud.count(Route::IamToken) <= 20, "{}", world.cloud.count(Route::IamToken));
         assert!(files(&world.folder.path().join("cache")) < 10, "nothing piles up");
     }
 
     #[test]
-    fn a_file_has_a_valid_token_through_a_day_whose_issuer_fails_at_times() {
+    fn a_file_has_a_valid_token_while_the_issuer_sometimes_fails() {
         let mut world = World::new();
         let end = BEGIN.plus(24 * HOUR);
-        // One attempt in five, and two after another.
+        // One attempt in five fails, two in a row.
         let fails = |renewal: u32| renewal % 10 > 7;
-        run(world.live_until(end, fails, |left| left >= HOUR * 2 / 5));
+        run(world.renew_until(end, fails, |left| left >= HOUR * 2 / 5));
         assert!(world.cloud.count(Route::TokenExchange) > 48);
     }
 
     #[test]
-    fn an_iam_token_is_replaced_before_it_expires_and_used_if_that_fails() {
+    fn an_iam_token_is_replaced_early_and_used_if_that_fails() {
         repeatable::begin(1);
         let mut world = World::new();
         let minutes = |minutes: u64| BEGIN.plus(Duration::from_secs(minutes * 60));
         let half = Duration::from_secs(30 * 60 - 5);
-        run(world.live_until(minutes(680), |_| false, |left| left >= half));
+        run(world.renew_until(minutes(680), |_| false, |left| left >= half));
         assert_eq!(world.cloud.count(Route::IamToken), 1);
         world.cloud.always(Route::IamToken, Some(Fault::Status(403)));
-        run(world.live_until(minutes(715), |_| false, |left| left >= half));
+        run(world.renew_until(minutes(715), |_| false, |left| left >= half));
         assert!(world.cloud.count(Route::IamToken) > 1);
     }
 
@@ -319,7 +319,7 @@ mod tests {
     fn the_pause_after_failures_grows_within_limits() {
         let mut world = World::new();
         run(async {
-            world.live_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
+            world.renew_until(BEGIN.plus(Duration::from_secs(1)), |_| false, |_| true).await;
             world.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
             let mut pauses = Vec::new();
             for _ in 0..8 {

@@ -24,34 +24,35 @@ const API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
         .help(
             "VERSION",
-            "apiVersion of the answer: v1 or v1beta1 [default: the one that is asked for, or v1]",
+            "API version of the output: v1 or v1beta1 [default: the requested one, or v1]",
         )
+        .essential()
         .decides(Decides::Nothing)
         .offers(Offer::Words(versions));
 
 pub(super) const TABLE: Table = Table { name: "kubectl", heading: "", settings: &[API_VERSION] };
 
-/// client-go uses a token up to the last moment of `expirationTimestamp`, and the API server gives
-/// no leeway. So the token is reported to expire this much before it does.
+/// client-go uses a token until `expirationTimestamp`, and the API server has no tolerance. So the reported expiry is
+/// earlier by this much.
 const SKEW: Duration = Duration::from_secs(60);
 
-/// What must be left beyond the skew.
+/// The minimum lifetime beyond the skew.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
-/// What the names of the exec protocol begin with (Kubernetes documentation, "client-go credential plugins").
+/// The prefix of the exec protocol's versions (Kubernetes documentation, "client-go credential plugins").
 pub const GROUP: &str = "client.authentication.k8s.io/";
 pub const V1: &str = "client.authentication.k8s.io/v1";
 pub const V1BETA1: &str = "client.authentication.k8s.io/v1beta1";
 
-/// The extension of a cluster's entry whose content is passed to plugins.
+/// The extension in a cluster entry whose content is passed to plugins.
 pub const EXTENSION: &str = "client.authentication.k8s.io/exec";
 
-/// The versions that it answers in, as `--api-version` takes them.
+/// The supported versions, as values of `--api-version`.
 fn versions() -> Vec<&'static str> {
     [V1, V1BETA1].into_iter().filter_map(|version| version.strip_prefix(GROUP)).collect()
 }
 
-/// Print an ExecCredential: the exec plugin of kubectl and other Kubernetes clients
+/// Print an ExecCredential for kubectl and other Kubernetes clients (exec plugin)
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Example: in the kubeconfig,
   users:
@@ -64,7 +65,7 @@ fn versions() -> Vec<&'static str> {
         interactiveMode: Never")]
 pub struct Args {}
 
-/// The parts of `KUBERNETES_EXEC_INFO` that are used.
+/// The fields of `KUBERNETES_EXEC_INFO` that are used.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ExecInfo {
@@ -110,7 +111,7 @@ struct Status<'a> {
 pub(super) struct Kubectl {
     audience: String,
     api_version: &'static str,
-    /// Whether the client can let the plugin ask the user. The answer repeats it.
+    /// Whether the client lets the plugin prompt the user. The answer repeats it.
     interactive: bool,
 }
 
@@ -173,14 +174,14 @@ fn api_version(settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
     }
 }
 
-/// The apiVersion that a flag, a variable or the profile sets, whatever the client asks for.
+/// The apiVersion set by a flag, a variable or the profile, regardless of the client's.
 fn version_that_is_set(settings: &Settings) -> Result<Option<&'static str>> {
     let Some(setting) = settings.own(&API_VERSION) else { return Ok(None) };
     known_version(&setting.value).map(Some).ok_or_else(|| {
         unfit(
             setting.origin,
             message!(
-                "there is no apiVersion `{}` here: it must be `v1` or `v1beta1`",
+                "the apiVersion `{}` is not supported: it must be `v1` or `v1beta1`",
                 ForeignText::new(&setting.value)
             ),
         )
@@ -211,26 +212,26 @@ fn audience(settings: &Settings, info: &ExecInfo) -> Result<String> {
     })
 }
 
-/// The audience that is set for this run or profile. It wins over what the cluster's entry says, which wins
-/// over the audience of `[defaults]`.
+/// The audience of this run or profile. It has precedence over the cluster entry, which has precedence over the
+/// audience of `[defaults]`.
 fn audience_that_is_set(settings: &Settings) -> Option<&str> {
     let setting = settings.audience.as_ref()?;
     let is_default = matches!(setting.origin, Origin::Defaults { .. });
     (!is_default).then_some(setting.value.as_str())
 }
 
-/// What a command line that a kubeconfig has would use, for `doctor`.
+/// The values that a command line in a kubeconfig would use, for `doctor`.
 pub struct KubectlPlugin {
-    /// The apiVersion of its answer, whatever the client asks for.
+    /// The apiVersion of its answer, if it does not depend on the client.
     pub api_version: Option<&'static str>,
-    /// The audience, whatever the cluster's entry says.
+    /// The audience, if it does not depend on the cluster entry.
     pub audience: Option<String>,
-    /// The audience if the cluster's entry says nothing.
+    /// The audience if the cluster entry has none.
     pub default_audience: Option<String>,
 }
 
 impl KubectlPlugin {
-    /// The settings that may stand in its table of a profile.
+    /// The settings in its table of a profile.
     pub const TABLE: &Table = &TABLE;
 
     pub fn of(settings: &Settings) -> Result<Self> {
@@ -245,7 +246,7 @@ impl KubectlPlugin {
 impl ExecInfo {
     fn read(env: &Env) -> Result<Self> {
         let Some(text) = env.get(env::KUBERNETES_EXEC_INFO) else { return Ok(Self::default()) };
-        // By way of a map, as an array would also do for a struct of optional fields.
+        // Parsed as a map first, because an array would also be accepted for a struct of optional fields.
         serde_json::from_str::<Map<String, Value>>(&text)
             .and_then(|map| serde_json::from_value(Value::Object(map)))
             .map_err(|error| Error::ExecInfo {
@@ -275,13 +276,13 @@ impl ExecInfo {
     }
 }
 
-/// The fuzz target of this name: what kubectl passes is understood, or rejected with an error.
+/// Fuzzes `KUBERNETES_EXEC_INFO`: it is accepted, or rejected with an error.
 #[cfg(feature = "fuzzing")]
 pub fn exec_info(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let env = Env::Fake([(env::KUBERNETES_EXEC_INFO.name, text.to_owned())].into());
     if let Err(error) = ExecInfo::read(&env).and_then(|info| info.audience()) {
-        crate::fuzzing::is_told_in_two_lines(&error);
+        crate::fuzzing::check_printed_error(&error);
     }
 }
 
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clusters_own_audience_is_read_where_there_is_one() {
+    fn the_audience_of_the_cluster_entry_is_read() {
         let with = |config: &str| {
             let text = format!(
                 r#"{{"apiVersion":"{V1}","kind":"ExecCredential","spec":{{"cluster":{{"server":"https://k","config":{config}}},"interactive":false}}}}"#
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_taken_short_or_whole() {
+    fn versions_are_accepted_in_short_and_in_full() {
         assert_eq!(known_version("v1"), Some(V1));
         assert_eq!(known_version(V1BETA1), Some(V1BETA1));
         for unknown in ["client.authentication.k8s.io/v1alpha1", "v2", "", "example.io/v1"] {

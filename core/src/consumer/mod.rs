@@ -1,13 +1,13 @@
 //! The consumers: the programs that receive a credential, each in its own format. One file or folder each.
 //!
-//! `Consumer` is what a consumer says of itself: what it requests, how much lifetime must be left of it, and
-//! how it is rendered. `run` obtains and renders it, `forecast` says for `status` and `doctor` what a run would
-//! do. Both ask the same functions, so a forecast cannot differ from what a run does.
+//! `Consumer` defines a consumer: its request, the minimum lifetime, and the rendering. `run` obtains and renders the
+//! credential, `forecast` predicts that for `status` and `doctor`. Both call the same functions, so a forecast cannot
+//! differ from a run.
 //!
-//! `CredentialCommand` is what the list at the end needs of a command. Every consumer is one; `exec` is one with the
-//! requests of several consumers.
+//! `CredentialCommand` is the interface of commands to the list at the end. Every consumer implements it; so does
+//! `exec`, which has the requests of several consumers.
 //!
-//! A process that stays (`exec`, the agent) keeps what a consumer renders fresh: `document` obtains it, and
+//! A long-running process (`exec`, the agent) keeps a consumer's document fresh: `document` obtains it, and
 //! `kept_document` renews it in time.
 //!
 //! To add a consumer, write its file and name it in the list at the end; CONTRIBUTING.md has an example.
@@ -47,25 +47,24 @@ use delivery::Delivery;
 pub use forecast::ConsumerForecast;
 use run::ConsumerRun;
 
-/// A consumer, with its settings: what it requests, and how that is rendered.
+/// A consumer with its settings: its request and the rendering of the result.
 pub(crate) trait Consumer: Sized {
     /// Its name and its own settings.
     const TABLE: &'static Table;
 
-    /// All tables that its settings are read from.
+    /// All tables from which its settings are read.
     const TABLES: &'static [&'static Table] = &[Self::TABLE];
 
-    /// Whether people run its command: they see what is waited for.
+    /// Whether people run its command, and see a spinner.
     const FOR_PEOPLE: bool = false;
 
-    /// The share of its whole lifetime that must be left of a credential, besides `minimum_lifetime`: 10 is a
-    /// tenth.
+    /// The part of the whole lifetime that must be left, besides `minimum_lifetime`: 10 means a tenth.
     const MINIMUM_SHARE: Option<u32> = None;
 
-    /// The program that runs its command, if that reads more than the usual.
+    /// The program that runs its command, if that reads more than standard output on success.
     const READER: Option<&'static OutputReader> = None;
 
-    /// Its command line. A forecast is made for the default one.
+    /// Its command line. A forecast is made for the default.
     type Args: clap::Args + Default;
 
     /// The credential that it renders.
@@ -76,57 +75,57 @@ pub(crate) trait Consumer: Sized {
     where
         Self: 'a;
 
-    /// Whether the settings are meant for this consumer. Only then is there a forecast.
+    /// Whether the settings are for this consumer. Without them there is no forecast.
     fn is_configured(settings: &Settings) -> bool;
 
-    /// Reads and checks its settings. Nothing is requested yet.
+    /// Reads and checks its settings, without a request.
     fn open(args: &Self::Args, settings: &Settings, context: Context<'_>) -> Result<Self>;
 
-    /// The audience of its ID tokens. `None` is the ID of the service account.
+    /// The audience of its ID tokens. `None` means the ID of the service account.
     fn audience(&self) -> Option<&str>;
 
-    /// What it requests: this ID token, or what it is exchanged for.
+    /// Its request: for this ID token, or for a credential in exchange.
     fn request<'a>(&'a self, id_token: IdTokenRequest<'a>) -> Self::Request<'a>;
 
-    /// What must be left of the lifetime of a credential that is rendered.
+    /// The minimum lifetime of a rendered credential.
     fn minimum_lifetime(&self) -> Duration;
 
-    /// The server that it exchanges ID tokens at.
+    /// The server that exchanges its ID tokens.
     fn server(&self) -> Option<Server> {
         None
     }
 
-    /// What works with these settings, but not well.
+    /// Settings that work, but not well.
     fn warnings(&self) -> Vec<Warning> {
         Vec::new()
     }
 
-    /// Exchanges a new ID token at its server, and says what the server gives; `None` if it has no exchange. Only the
-    /// cache keeps that, and what cannot be cached is revoked.
+    /// Exchanges a new ID token at its server, and describes the result; `None` if it has no exchange. The result is
+    /// only cached; one that cannot be cached is revoked.
     fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
         Ok(None)
     }
 
-    /// Renders a credential, and says where that goes.
+    /// Renders a credential, with its destination.
     fn render(&self, credential: &Credential<Self::Secret>) -> Result<Delivery>;
 
-    /// Refreshes in the background what a run has returned past its soft point.
+    /// Refreshes the credential in the background, after a run has returned one past its soft point.
     fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()> {
         ConsumerRun::<Self>::open(args, context)?.refresh()
     }
 
-    /// Runs its command. Only commands that do more than to obtain, render and deliver have their own.
+    /// Runs its command. Commands that do more than obtain, render and deliver override this.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
         ConsumerRun::<Self>::open(args, context)?.run(output)
     }
 }
 
-/// A command that hands out credentials: those of one consumer, or of several.
+/// A command that returns credentials: those of one consumer, or of several.
 pub(crate) trait CredentialCommand {
     /// Its name and its own settings.
     const TABLE: &'static Table;
 
-    /// All tables that its settings are read from.
+    /// All tables from which its settings are read.
     const TABLES: &'static [&'static Table];
 
     /// See [`Consumer::READER`].
@@ -135,21 +134,21 @@ pub(crate) trait CredentialCommand {
     /// Its command line.
     type Args;
 
-    /// Checks these settings, if they are meant for it or `is_meant` says so. Nothing is requested.
+    /// Checks these settings, if they are for this command or `is_meant` is set. Sends no request.
     fn check(settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()>;
 
-    /// What a run would do now, if the settings are meant for it.
+    /// The forecast of a run, if the settings are for this command.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>>;
 
-    /// Tries the exchange at its server, if it has one.
+    /// Tests the exchange at its server, if it has one.
     fn try_exchange(_: Context<'_>) -> Result<Option<Message>> {
         Ok(None)
     }
 
-    /// Refreshes in the background what a run has returned past its soft point.
+    /// Refreshes the credential in the background, after a run has returned one past its soft point.
     fn refresh(args: &Self::Args, context: Context<'_>) -> Result<()>;
 
-    /// Obtains the credentials and hands them out.
+    /// Obtains the credentials and delivers them.
     fn run(args: &Self::Args, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode>;
 }
 
@@ -184,21 +183,21 @@ impl<C: Consumer> CredentialCommand for C {
     }
 }
 
-/// A program that reads failures from standard output, and takes standard error for a part of that.
+/// A program that reads failures from standard output, and standard error as a part of it.
 #[derive(Debug)]
 pub struct OutputReader {
-    /// Whether it reads both in this run. If so, no log is written to standard error: the program would fail, and
+    /// Whether it merges both in this run. Then no log is written to standard error: the program would fail, and
     /// might show the credential in its error.
     pub merges_stderr: fn(&Env) -> bool,
     /// Whether it reads this failure from standard output.
     pub reads_failure: fn(&Error, &Env) -> bool,
-    /// The document that it reads then.
+    /// The document for such a failure.
     pub failure_document: fn(&Report) -> String,
 }
 
-/// A request of a consumer: for an ID token, or for what an ID token is exchanged for.
+/// A request of a consumer: for an ID token, or for a credential in exchange for one.
 pub(crate) trait ConsumerRequest: Request {
-    /// The ID token that is exchanged, and what must be left of its lifetime.
+    /// The ID token for the exchange, and its minimum lifetime.
     fn exchanged(&self) -> Option<(&IdTokenRequest<'_>, Duration)>;
 }
 
@@ -213,7 +212,7 @@ pub struct Server {
     pub name: &'static str,
     pub endpoint: Endpoint,
     pub options: ServerOptions,
-    /// What it answers without credentials.
+    /// A path that it answers without credentials.
     pub public: PublicPath,
 }
 
@@ -246,17 +245,18 @@ macro_rules! consumers {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::TABLE),+ }
             }
 
-            /// Whether the consumer can use these settings, if they are meant for it or `is_meant` says so.
+            /// Checks these settings, if they are for the consumer or `is_meant` is set.
             pub fn check(self, settings: &Settings, context: Context<'_>, is_meant: bool) -> Result<()> {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::check(settings, context, is_meant)),+ }
             }
 
-            /// What a run of the consumer would do with these settings, if they are meant for it.
+            /// The forecast of a run with these settings, if they are for the consumer.
             pub fn forecast(self, context: Context<'_>) -> Result<Option<ConsumerForecast>> {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::forecast(context)),+ }
             }
 
-            /// Exchanges a new ID token at the consumer's server, and says what that gives; `None` without an exchange.
+            /// Exchanges a new ID token at the consumer's server, and describes the result; `None` without an
+            /// exchange.
             pub fn try_exchange(self, context: Context<'_>) -> Result<Option<Message>> {
                 match self { $(Self::$variant => <$module::$variant as CredentialCommand>::try_exchange(context)),+ }
             }
@@ -268,7 +268,7 @@ macro_rules! consumers {
             $($variant($module::Args),)+
         }
 
-        /// The tables of consumers that may stand in a profile.
+        /// The tables of consumers in profiles.
         pub const TABLES: &[&Table] = &[$(<$module::$variant as CredentialCommand>::TABLE),+];
 
         $(
@@ -281,19 +281,19 @@ macro_rules! consumers {
             &[$(NamedCommand::new::<$module::Args>(stringify!($module))),+];
 
         impl ConsumerCommand {
-            /// Refreshes in the background what a run has returned past its soft point.
+            /// Refreshes the credential in the background, after a run has returned one past its soft point.
             pub fn refresh(&self, context: Context<'_>) -> Result<()> {
                 match self {
                     $(Self::$variant(args) => <$module::$variant as CredentialCommand>::refresh(args, context)),+
                 }
             }
 
-            /// Obtains the credentials and hands them out.
+            /// Obtains the credentials and delivers them.
             pub fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<ExitCode> {
                 match self { $(Self::$variant(args) => <$module::$variant as CredentialCommand>::run(args, context, output)),+ }
             }
 
-            /// The program that runs the command, if that reads more than the usual.
+            /// The program that runs the command, if that reads more than standard output on success.
             pub const fn reader(&self) -> Option<&'static OutputReader> {
                 match self { $(Self::$variant(_) => <$module::$variant as CredentialCommand>::READER),+ }
             }
@@ -301,8 +301,8 @@ macro_rules! consumers {
     };
 }
 
-/// The words that the name of a link stands for before this first argument, if it is that of a token helper, which
-/// the `vault` CLI runs without options.
+/// The arguments that the name of a link stands for, if it is the name of a token helper, which the `vault` CLI runs
+/// without options.
 pub fn words_of_helper(link: &Path, first: Option<&OsString>) -> Option<Vec<OsString>> {
     let profile = vault::profile_in_name(link)?;
     let mut words = vec![vault::settings::TABLE.name.into()];
@@ -315,14 +315,14 @@ pub fn words_of_helper(link: &Path, first: Option<&OsString>) -> Option<Vec<OsSt
     Some(words)
 }
 
-/// For `setup` and `doctor`: the formats of other programs' files.
+/// The formats of other programs' files, for `setup` and `doctor`.
 pub use {
     aws::{
         AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
         settings as aws_settings,
     },
     gcp::{
-        Configuration as GcpConfiguration, CredentialFile, IN_THE_WAY as GCP_IN_THE_WAY, Provider,
+        Configuration as GcpConfiguration, CredentialFile, OVERRIDING as GCP_IN_THE_WAY, Provider,
         TokenSource, VARIABLES as GCP_VARIABLES, email_problem, provider_problem,
         settings as gcp_settings,
     },
@@ -341,8 +341,8 @@ pub use {
     vault::vault_hcl,
 };
 
-/// The audience of a consumer with a setting for it: the flag of this run, else the consumer's setting, else that of
-/// the profile, which may serve other consumers too.
+/// The audience of a consumer with its own setting for it: the flag of this run, otherwise the consumer's setting,
+/// otherwise that of the profile, which may be for other consumers too.
 fn audience(settings: &Settings, own: &Field) -> Option<String> {
     let general = settings.audience.clone();
     let by_flag = general.clone().filter(|audience| matches!(audience.origin, Origin::Flag(_)));
@@ -370,7 +370,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("example.rs");
 
     #[test]
-    fn the_example_of_contributing_is_a_consumer() {
+    fn the_example_in_contributing_is_a_consumer() {
         let contributing = concat!(env!("CARGO_MANIFEST_DIR"), "/../CONTRIBUTING.md");
         let contributing = std::fs::read_to_string(contributing).unwrap();
         assert!(
@@ -403,7 +403,7 @@ mod tests {
         };
         let expected = "{\"expiry\":\"1970-01-01T00:01:00Z\",\"token\":\"e30.e30.c2ln\"}\n";
         assert_eq!(std::str::from_utf8(&document).unwrap(), expected);
-        // What the list does with it.
+        // The same call as in the list.
         let _: fn(Context<'_>) -> Result<Option<ConsumerForecast>> =
             forecast::forecast::<example::Example>;
         let _: fn(&ConsumerRun<example::Example>) -> Result<()> = ConsumerRun::refresh;

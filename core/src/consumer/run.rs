@@ -1,5 +1,4 @@
-//! A run of a consumer: its credential is obtained, rendered and delivered. A refresh in the background obtains it
-//! only.
+//! A run of a consumer: obtains its credential, renders it and delivers it. A background refresh only obtains it.
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -13,7 +12,7 @@ use crate::run::{Context, Run};
 
 use super::Consumer;
 
-/// A consumer, opened in a run, which it can share with others.
+/// A consumer in a run, which other consumers may share.
 pub(crate) struct ConsumerRun<C> {
     pub(crate) run: Rc<Run>,
     pub(crate) consumer: C,
@@ -25,7 +24,7 @@ impl<C: Consumer> ConsumerRun<C> {
         Self::within(Rc::new(Run::open(context, C::TABLES)?), args, context)
     }
 
-    /// Opens it in a run that has read its settings.
+    /// Opens a consumer in a run that has read its settings.
     pub(super) fn within(run: Rc<Run>, args: &C::Args, context: Context<'_>) -> Result<Self> {
         let consumer = C::open(args, &run.settings, context)?;
         Ok(Self { run, consumer })
@@ -48,7 +47,7 @@ impl<C: Consumer> ConsumerRun<C> {
     pub(super) fn obtain_for(&self, minimum: Duration) -> Result<Credential<C::Secret>> {
         let request = self.request()?;
         let credential = self.run.obtain(&request, minimum)?;
-        // Only now is it known how long its whole lifetime is.
+        // Only now is its whole lifetime known.
         let share = minimum_share::<C>(credential.lifetime.whole());
         let is_short = || credential.lifetime.left(self.run.broker().clock().now()) < share;
         if !share.is_zero() && is_short() {
@@ -57,7 +56,7 @@ impl<C: Consumer> ConsumerRun<C> {
         Ok(credential)
     }
 
-    /// Obtains the credential and delivers it.
+    /// Obtains the credential, renders it and delivers it.
     pub(crate) fn run(&self, output: &mut Output<'_>) -> Result<ExitCode> {
         self.consumer.render(&self.obtain()?)?.carry_out(output)
     }
@@ -67,7 +66,7 @@ impl<C: Consumer> ConsumerRun<C> {
     }
 }
 
-/// What must be left of a credential with this whole lifetime, by its share alone.
+/// The minimum lifetime of a credential with this whole lifetime, by its share alone.
 pub(super) fn minimum_share<C: Consumer>(whole: Duration) -> Duration {
     C::MINIMUM_SHARE.map_or(Duration::ZERO, |share| whole / share)
 }

@@ -1,4 +1,4 @@
-//! `token`: the bare ID token, for everything that has no command of its own.
+//! `token`: prints the ID token itself, for programs without a command of their own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,33 +22,32 @@ use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::{Consumer, Delivery};
 
 const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
-    .help("FORM", "Form of the output: raw, json, header, curl, env, terraform [default: raw]")
+    .help("FORMAT", "Output format: raw, json, header, curl, env, terraform [default: raw]")
+    .essential()
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&FORMATS)));
 
 const OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
-    .help(
-        "FILE",
-        "Write to this file instead: whole or not at all, mode 0600, without a final newline",
-    )
+    .help("FILE", "Write the token to this file, atomically, with mode 0600 and no final newline")
+    .essential()
     .decides(Decides::Nothing);
 
 pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[FORMAT, OUTPUT] };
 
-/// A token that is printed is used soon.
+/// A printed token is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// Print the ID token, as `yc iam create-id-token` does
+/// Print an ID token
 ///
-/// Without an audience, it is the service account's own ID, as for the vendor's command.
+/// The default audience is the ID of the service account, as for `yc iam create-id-token`.
 #[derive(clap::Args, Debug, Default)]
 #[command(after_help = "Examples:
   yc-id-token token --key-file key.json --audience https://k8s.example
   curl --config <(yc-id-token token --format curl) https://service.example
   yc-id-token token --output /run/user/1000/aws.jwt --audience sts.amazonaws.com")]
 pub struct Args {
-    // It stands behind the settings in the help.
-    /// Print the token's claims instead of the token
+    // Shown after the settings in the help.
+    /// Print the claims of the token instead of the token
     #[arg(long, conflicts_with_all = [FORMAT.flag, OUTPUT.flag], display_order = 3)]
     decode: bool,
 }
@@ -63,7 +62,7 @@ pub enum Format {
     Terraform,
 }
 
-/// All forms, with their names.
+/// All formats, with their names.
 pub(super) const FORMATS: [(Format, &str); 6] = [
     (Format::Raw, "raw"),
     (Format::Json, "json"),
@@ -80,14 +79,14 @@ pub(super) struct Token {
 }
 
 enum Rendering {
-    /// Its claims only.
+    /// Only the claims.
     Claims,
     Print(Format),
     Write(Format, PathBuf),
 }
 
 impl Token {
-    /// A token for a file that is kept fresh.
+    /// A token in a file that is kept fresh.
     pub(super) fn in_file(format: Format, settings: &Settings) -> Self {
         let audience = settings.audience.as_ref().map(|audience| audience.value.clone());
         Self { audience, rendering: Rendering::Write(format, PathBuf::new()) }
@@ -176,11 +175,11 @@ fn render(format: Format, credential: &Credential<IdToken>) -> Result<String> {
             .to_string()
         }
         Format::Header => format!("Authorization: Bearer {token}"),
-        // The form of a curl configuration file, so that the token is in no command line.
+        // The format of a curl configuration file, so that the token is in no command line.
         Format::Curl => format!("header = \"Authorization: Bearer {token}\""),
-        // One line without `export`, as env files and `>> $GITHUB_ENV` want it.
+        // One line without `export`, for env files and `>> $GITHUB_ENV`.
         Format::Env => format!("YC_ID_TOKEN={token}"),
-        // Terraform's external data source takes an object of strings.
+        // Terraform's external data source requires an object of strings.
         Format::Terraform => {
             json!({ "token": token, "expires_at": expires_at.to_string() }).to_string()
         }

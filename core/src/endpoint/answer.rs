@@ -1,4 +1,4 @@
-//! Who is answered, and the form of an answer.
+//! Decides who gets an answer, and formats answers.
 
 use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN, REFERER,
@@ -28,13 +28,13 @@ impl Answer {
         Self { status: StatusCode::OK, content_type: "application/json", body: body.into() }
     }
 
-    /// An error, as the SDKs of AWS show it.
+    /// An error in the format that the AWS SDKs print.
     pub fn error(status: StatusCode, message: &str) -> Self {
         let code = status.canonical_reason().unwrap_or_default();
         Self { status, ..Self::json(json!({ "code": code, "message": message }).to_string()) }
     }
 
-    /// The credential has expired, or has never been there.
+    /// The credential has expired or was never there.
     pub fn no_credential() -> Self {
         Self::error(StatusCode::SERVICE_UNAVAILABLE, "there is no valid credential at the moment")
     }
@@ -50,11 +50,11 @@ impl Endpoint {
         answer
     }
 
-    /// The answer to a request that is not let in.
+    /// The answer to a request that is refused, if it is.
     fn refusal<B>(&self, request: &Request<B>, on_loopback: bool) -> Option<Answer> {
         let header = |name: HeaderName| request.headers().get(name);
-        // Security: a page in a browser can reach this address by a name of its own, or send a request without
-        // reading the answer.
+        // Security: a web page can reach this address under a name of its own, or send a request without reading the
+        // answer.
         let host = header(HOST).map(|host| host.to_str().unwrap_or_default());
         if on_loopback && !host.is_some_and(is_loopback) {
             return Some(Answer::error(StatusCode::FORBIDDEN, "the Host is not that of loopback"));
@@ -81,7 +81,7 @@ impl Endpoint {
     }
 }
 
-/// Whether a `Host` is a name or address of loopback, with any port.
+/// Whether a `Host` header names loopback, with any port.
 fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_loopback_are_hosts() {
+    fn only_names_of_loopback_are_accepted_as_host() {
         for host in
             ["localhost", "LocalHost:80", "127.0.0.1:9911", "127.8.8.8", "[::1]:9911", "[::1]"]
         {

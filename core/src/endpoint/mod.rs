@@ -1,15 +1,15 @@
-//! HTTP on loopback or a Unix socket: servers that answer the programs of this user from memory. What they answer is
-//! a [`Service`] of the agent or of `exec`.
+//! HTTP on loopback or a Unix socket: servers that answer the programs of this user from memory. The answers come
+//! from a [`Service`] of the agent or of `exec`.
 //!
-//! Security: a request is answered only to a program that knows the secret of the endpoint or, on a Unix socket, that
-//! runs as this user or root. Browsers are refused, whatever name they call the address by.
+//! Security: a program gets an answer only if it knows the secret of the endpoint or, on a Unix socket, runs as this
+//! user or root. Browsers are refused, by whatever name they reach the address.
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | addresses, and how they are bound | `socket` |
+//! | addresses, and how to bind them | `socket` |
 //! | the sockets that systemd has opened | `passed_sockets` |
-//! | connections: how many, how large, how slow | `server` |
-//! | who is answered, and the form of answers | `answer` |
+//! | limits of connections: number, size, time | `server` |
+//! | which requests are answered, and the format | `answer` |
 //! | the secret of its clients | `secret` |
 
 mod answer;
@@ -30,19 +30,19 @@ pub use secret::Secret;
 pub use server::serve;
 pub use socket::{Listen, Socket};
 
-/// What is answered to the requests that are let in.
+/// Answers the requests that are accepted.
 pub trait Service: Send + Sync {
     fn page(&self, path: &str, query: &str) -> Answer;
 
-    /// Notes an answer, of a page or to a request that was refused.
+    /// Records an answer, including refusals.
     fn answered(&self, _: StatusCode) {}
 }
 
-/// An endpoint that is served.
+/// An endpoint and its service.
 pub struct Endpoint {
     /// Its address, for the log.
     pub name: ForeignText,
-    /// What clients must send; needed on loopback.
+    /// The secret that clients must send; required on loopback.
     pub secret: Option<Arc<Secret>>,
     pub clock: Clock,
     pub service: Box<dyn Service>,

@@ -6,17 +6,17 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// The sockets with their names. They stay open, so that an endpoint can come back after a reload.
+/// The sockets with their names. They stay open, so that a reload can use one again.
 #[derive(Default)]
 pub struct PassedSockets(Vec<(String, Socket)>);
 
 impl PassedSockets {
-    /// Takes those of this process from its environment. It can be done once.
+    /// Takes the sockets of this process from its environment. Works once.
     pub fn take(env: &Env) -> Self {
         Self(system::take(env))
     }
 
-    /// The socket of a name; without a name, the only one.
+    /// The socket of this name; without a name, the only socket.
     pub(super) fn find(&self, name: Option<&str>) -> Result<Socket> {
         let mut found = self.0.iter().filter(|(other, _)| name.is_none_or(|name| other == name));
         match (found.next(), found.next()) {
@@ -33,7 +33,7 @@ impl PassedSockets {
                 })
             }
             (Some(_), Some(_)) => Err(Error::Configuration {
-                problem: "systemd has passed several sockets that this could mean".into(),
+                problem: "systemd has passed several sockets that match".into(),
                 hint: "give each a `FileDescriptorName=`, and write `listen = \"systemd:NAME\"`"
                     .into(),
             }),
@@ -51,7 +51,7 @@ mod system {
     use crate::env::{self, Env};
 
     pub(super) fn take(env: &Env) -> Vec<(String, Socket)> {
-        // The crate does not insist on the number, and descriptors of this process could be mistaken for sockets.
+        // The crate does not require the process ID, so other descriptors could be mistaken for sockets.
         let pid = std::process::id().to_string();
         if env.get(env::LISTEN_FDS).is_none() || env.get(env::LISTEN_PID) != Some(pid) {
             return Vec::new();

@@ -1,5 +1,5 @@
-//! The secret of an endpoint. In a private file that its clients read for each request, it changes from time to time, and
-//! the one before stays valid for a while, for clients that have just read it.
+//! The secret of an endpoint. Its clients read it from a private file for each request. It changes regularly, and the
+//! previous one stays valid for a while, for clients that have just read it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,18 +12,17 @@ use crate::error::{Error, Result};
 use crate::private_file::{self, Access};
 use crate::random;
 
-/// How long a secret stays valid after a change. Until then there is no other change, so that there are at most two
-/// valid ones.
+/// How long a secret stays valid after a change. The next change is not earlier, so at most two secrets are valid.
 const GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// A secret that clients send.
 pub struct Secret {
-    /// The file that it is written into; `None` if clients have it from elsewhere.
+    /// The file with the secret; `None` if clients know it already.
     path: Option<PathBuf>,
     secrets: Mutex<Secrets>,
 }
 
-/// The digests of secrets, so that a comparison takes as long for every wrong one.
+/// The digests of secrets. Comparing digests takes the same time for every wrong secret.
 struct Secrets {
     current: Digest,
     previous: Option<Digest>,
@@ -37,7 +36,7 @@ impl Secret {
         Ok(Self::new(Some(path), current, now))
     }
 
-    /// A secret that clients have already.
+    /// A secret that clients know already.
     pub fn known(secret: &[u8], now: Moment) -> Self {
         Self::new(None, Digest::of(secret), now)
     }
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_secret_and_the_one_before_are_right_for_a_while() {
+    fn a_changed_secret_and_the_previous_one_are_valid_for_a_while() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let read = || std::fs::read(&path).unwrap();
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_cannot_be_written_is_not_changed() {
+    fn a_secret_is_not_changed_if_it_cannot_be_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("below/secret");
         std::fs::create_dir(path.parent().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! The connections of an endpoint: who can connect, how many at once, and how slow they can be.
+//! Serves the connections of an endpoint, with limits on their number, size and duration.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -20,25 +20,25 @@ use tracing::warn;
 use super::{Answer, Endpoint, Socket};
 use crate::error::{Cause, Error, Result};
 
-/// How many connections are served at once. The next ones wait in the queue of the system.
+/// How many connections are served at once. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 128;
 
-/// How long a client may take to send the head of a request, and to keep a connection without one.
+/// How long a client may take to send the head of a request, and may keep an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may last, however slowly its client reads.
+/// How long a connection may last, even if its client reads slowly.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long a request may be on its way at the end, in a connection that was accepted.
+/// How long an accepted connection may still receive a request at the end.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// How long to wait when no connection can be accepted, such as for want of descriptors.
+/// How long to wait after a connection cannot be accepted, for example without free descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How large the head of a request may be. No body is read.
+/// The largest head of a request. Bodies are not read.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// Serves an endpoint until the end, and then the requests that are on their way.
+/// Serves an endpoint until the end, then completes the current requests.
 pub fn serve(
     endpoint: Endpoint,
     socket: &Socket,
@@ -104,11 +104,11 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let lingered = async {
-        // It fails at the end, when the sender is dropped.
+        // Fails at the end, when the sender is dropped.
         let _ = closing.changed().await;
         tokio::time::sleep(LINGER).await;
     };
-    // A client that breaks the protocol, or the connection, has no answer to get.
+    // A client that breaks the protocol or the connection gets no answer.
     tokio::select! {
         _ = &mut connection => return,
         () = lingered => connection.as_mut().graceful_shutdown(),
@@ -145,7 +145,7 @@ impl Listener {
         })
     }
 
-    /// The next connection; `None` for one of another user.
+    /// The next connection; `None` for a connection of another user.
     async fn accept(&self) -> std::io::Result<Option<Stream>> {
         match self {
             Self::Tcp(listener) => Ok(Some(Box::new(listener.accept().await?.0))),

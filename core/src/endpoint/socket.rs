@@ -1,4 +1,4 @@
-//! The addresses of endpoints: loopback, a Unix socket, or one of both that systemd has opened.
+//! The addresses of endpoints: loopback, a Unix socket, or either of them opened by systemd.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -13,7 +13,7 @@ use crate::message;
 pub enum Listen {
     Tcp(SocketAddr),
     Unix(PathBuf),
-    /// A socket that systemd has opened, by its name, or the only one.
+    /// A socket opened by systemd, by its name, or the only one.
     Systemd(Option<String>),
 }
 
@@ -28,7 +28,7 @@ impl Listen {
     }
 }
 
-/// A socket that waits for connections.
+/// A listening socket.
 pub enum Socket {
     Tcp(TcpListener),
     #[cfg(unix)]
@@ -52,13 +52,13 @@ impl Socket {
         })
     }
 
-    /// One at a free port of loopback, and its address.
+    /// A socket on a free port of loopback, and its address.
     pub(crate) fn at_free_port() -> Result<(Self, SocketAddr)> {
         let bound = Self::tcp((Ipv4Addr::LOCALHOST, 0).into());
         bound.map_err(|error| Error::denied("cannot listen on loopback", error))
     }
 
-    /// Checks a socket that this process has not opened.
+    /// Checks a socket that another process has opened.
     fn checked(self) -> Result<Self> {
         if let Self::Tcp(listener) = &self
             && !listener.local_addr().is_ok_and(|address| address.ip().is_loopback())
@@ -85,7 +85,7 @@ impl Socket {
         use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
         use std::os::unix::net::{UnixListener, UnixStream};
 
-        // What an agent that was killed left behind.
+        // A killed agent may have left its socket.
         let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
         if is_socket && UnixStream::connect(path).is_err() {
             std::fs::remove_file(path)?;

@@ -1,4 +1,4 @@
-//! The variables that set no setting: those of other programs, and the program's own secrets and marks. The
+//! The variables that are not settings: those of other programs, and the program's own secrets and marks. The
 //! variable of a setting is in its row, in [`crate::settings::schema`] or in the consumer's file.
 
 use super::Var;
@@ -7,15 +7,15 @@ macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
         $($(#[doc = $doc])+ pub const $constant: Var = Var { name: $name, doc: concat!($($doc),+) };)+
 
-        /// All of them, in the order of this page.
+        /// All variables, in the order of this file.
         pub const ALL: &[Var] = &[$($constant),+];
     };
 }
 
 variables! {
-    /// IAM token to act with
+    /// IAM token to authenticate with
     IAM_TOKEN = "YC_ID_TOKEN_IAM_TOKEN";
-    /// OAuth token to act with
+    /// OAuth token to authenticate with
     OAUTH_TOKEN = "YC_ID_TOKEN_OAUTH_TOKEN";
     /// AWS's own: region
     AWS_OWN_REGION = "AWS_REGION";
@@ -29,13 +29,13 @@ variables! {
     AWS_CONFIG_FILE = "AWS_CONFIG_FILE";
     /// AWS's own: file of credentials
     AWS_SHARED_CREDENTIALS_FILE = "AWS_SHARED_CREDENTIALS_FILE";
-    /// AWS's own: a key, which wins over every profile
+    /// AWS's own: a key, which has precedence over profiles
     AWS_ACCESS_KEY_ID = "AWS_ACCESS_KEY_ID";
     /// AWS's own: address of STS
     AWS_ENDPOINT_URL_STS = "AWS_ENDPOINT_URL_STS";
     /// AWS's own: address of all services
     AWS_ENDPOINT_URL = "AWS_ENDPOINT_URL";
-    /// AWS's own: `true`: such addresses do not count
+    /// AWS's own: `true`: such addresses are ignored
     AWS_IGNORE_CONFIGURED_ENDPOINT_URLS = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
     /// AWS's own: `true`: FIPS endpoints
     AWS_USE_FIPS_ENDPOINT = "AWS_USE_FIPS_ENDPOINT";
@@ -45,9 +45,9 @@ variables! {
     BAO_OWN_ADDR = "BAO_ADDR";
     /// Vault's own: address of the server
     VAULT_OWN_ADDR = "VAULT_ADDR";
-    /// OpenBao's own: address of an agent that stands before the server
+    /// OpenBao's own: address of an agent in front of the server
     BAO_OWN_AGENT_ADDR = "BAO_AGENT_ADDR";
-    /// Vault's own: address of an agent that stands before the server
+    /// Vault's own: address of an agent in front of the server
     VAULT_OWN_AGENT_ADDR = "VAULT_AGENT_ADDR";
     /// OpenBao's own: namespace
     BAO_OWN_NAMESPACE = "BAO_NAMESPACE";
@@ -65,9 +65,9 @@ variables! {
     BAO_OWN_CAPATH = "BAO_CAPATH";
     /// Vault's own: folder of certificate authorities
     VAULT_OWN_CAPATH = "VAULT_CAPATH";
-    /// OpenBao's own: certificate that the client shows
+    /// OpenBao's own: certificate of the client
     BAO_OWN_CLIENT_CERT = "BAO_CLIENT_CERT";
-    /// Vault's own: certificate that the client shows
+    /// Vault's own: certificate of the client
     VAULT_OWN_CLIENT_CERT = "VAULT_CLIENT_CERT";
     /// OpenBao's own: private key of that certificate
     BAO_OWN_CLIENT_KEY = "BAO_CLIENT_KEY";
@@ -77,9 +77,9 @@ variables! {
     BAO_OWN_TLS_SERVER_NAME = "BAO_TLS_SERVER_NAME";
     /// Vault's own: name that the server's certificate must be for
     VAULT_OWN_TLS_SERVER_NAME = "VAULT_TLS_SERVER_NAME";
-    /// OpenBao's own: `true`: the server's certificate is not checked; refused unless said by flag
+    /// OpenBao's own: `true`: the server's certificate is not checked; refused unless the flag sets it
     BAO_OWN_SKIP_VERIFY = "BAO_SKIP_VERIFY";
-    /// Vault's own: `true`: the server's certificate is not checked; refused unless said by flag
+    /// Vault's own: `true`: the server's certificate is not checked; refused unless the flag sets it
     VAULT_OWN_SKIP_VERIFY = "VAULT_SKIP_VERIFY";
     /// OpenBao's own: proxy for the server
     BAO_OWN_PROXY_ADDR = "BAO_PROXY_ADDR";
@@ -89,9 +89,9 @@ variables! {
     BAO_OWN_HTTP_PROXY = "BAO_HTTP_PROXY";
     /// Vault's own: proxy for the server, by its older name
     VAULT_OWN_HTTP_PROXY = "VAULT_HTTP_PROXY";
-    /// OpenBao's own: life of wrapping tokens
+    /// OpenBao's own: lifetime of wrapping tokens
     BAO_OWN_WRAP_TTL = "BAO_WRAP_TTL";
-    /// Vault's own: life of wrapping tokens
+    /// Vault's own: lifetime of wrapping tokens
     VAULT_OWN_WRAP_TTL = "VAULT_WRAP_TTL";
     /// OpenBao's own: token, which its CLI prefers to any that is stored
     BAO_OWN_TOKEN = "BAO_TOKEN";
@@ -113,7 +113,7 @@ variables! {
     HOMEPATH = "HOMEPATH";
     /// Set by Windows: folder of the user's profile
     USERPROFILE = "USERPROFILE";
-    /// Set by kubectl: what it asks of its exec plugin
+    /// Set by kubectl: its request to the exec plugin
     KUBERNETES_EXEC_INFO = "KUBERNETES_EXEC_INFO";
     /// kubectl's own: its configuration files
     KUBECONFIG = "KUBECONFIG";
@@ -141,15 +141,15 @@ variables! {
     GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE = "GOOGLE_EXTERNAL_ACCOUNT_TOKEN_TYPE";
     /// Set by Google's client libraries: `1`: the user answers questions at the terminal
     GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE = "GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE";
-    /// Set by Google's client libraries: the file that keeps the answer for later runs
+    /// Set by Google's client libraries: the file that caches the answer for later runs
     GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE = "GOOGLE_EXTERNAL_ACCOUNT_OUTPUT_FILE";
-    /// Set by Google's client libraries: `1`: the token is to be revoked
+    /// Set by Google's client libraries: `1`: the token must be revoked
     GOOGLE_EXTERNAL_ACCOUNT_REVOKE = "GOOGLE_EXTERNAL_ACCOUNT_REVOKE";
-    /// Set for programs that get a token for this one: what it is getting
+    /// Set for programs that get a token for this one: the credentials that are being obtained
     WITHIN = "YC_ID_TOKEN_WITHIN";
-    /// Folders that programs are looked for in
+    /// Folders that are searched for programs
     PATH = "PATH";
-    /// Set by the shell's completion: which word of the line is to be completed
+    /// Set by the shell's completion: the word of the line to complete
     COMPLETE = "YC_ID_TOKEN_COMPLETE";
     /// Kind of the terminal; `dumb` is one that can only write on
     TERM = "TERM";
@@ -181,13 +181,13 @@ variables! {
     YC_CLOUD_ID = "YC_CLOUD_ID";
     /// Set by GitHub Actions: where a job gets its OIDC token
     ACTIONS_ID_TOKEN_REQUEST_URL = "ACTIONS_ID_TOKEN_REQUEST_URL";
-    /// Set by GitHub Actions: what a job shows there
+    /// Set by GitHub Actions: token for that request
     ACTIONS_ID_TOKEN_REQUEST_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
     /// Set by GitHub Actions: owner of the repository
     GITHUB_REPOSITORY_OWNER = "GITHUB_REPOSITORY_OWNER";
     /// D-Bus's own: address of the session bus, where the keyring is
     DBUS_SESSION_BUS_ADDRESS = "DBUS_SESSION_BUS_ADDRESS";
-    /// Where the session bus is, if nothing else says so
+    /// Folder of the session bus, if no address is set
     XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR";
     /// systemd's own: the socket that a service reports its state to
     NOTIFY_SOCKET = "NOTIFY_SOCKET";
@@ -223,8 +223,7 @@ variables! {
 pub const IDENTITIES: &[Var] =
     &[IAM_TOKEN, OAUTH_TOKEN, YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE];
 
-/// What decides how a server is reached, though libraries read it and not we. A remembered failure
-/// is forgotten when one of them changes.
+/// Variables that libraries read to reach servers. A change of one invalidates remembered failures.
 pub const NETWORK: &[Var] = &[
     HTTPS_PROXY,
     HTTPS_PROXY_LOWER,

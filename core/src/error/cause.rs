@@ -1,4 +1,4 @@
-//! Why something failed: the error of a library or of the system, kept, and worded for people.
+//! Causes of errors: the error of a library or the system, with a text for people.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::foreign_text::{ForeignText, Message, Printable};
 use crate::message;
 
-/// The error behind an [`Error`](super::Error). `Display` gives its innermost text, filtered and without
-/// the operating system's number; `source` gives the error itself, for the log.
+/// The cause of an [`Error`](super::Error). `Display` prints its innermost text, filtered and without the operating
+/// system's number. `source` returns the error itself, for the log.
 #[derive(Clone)]
 pub struct Cause {
     text: Message,
@@ -17,23 +17,23 @@ pub struct Cause {
 }
 
 impl Cause {
-    /// Keeps an error. Its innermost cause is what people read.
+    /// Wraps an error. Its innermost cause is what people read.
     pub fn new(error: impl StdError + Send + Sync + 'static) -> Self {
         Self { text: innermost(&error), source: Some(Arc::new(error)) }
     }
 
-    /// Keeps an error that people read in other words.
+    /// Wraps an error, with another text for people.
     pub fn worded(error: impl StdError + Send + Sync + 'static, text: impl Into<Message>) -> Self {
         Self { text: text.into(), source: Some(Arc::new(error)) }
     }
 
-    /// The same cause, with what failed before its text.
+    /// The same cause, with the failed action before its text.
     #[must_use]
     pub fn context(self, what: impl Into<Message>) -> Self {
         Self { text: message!("{}: {}", what.into(), self.text), source: self.source }
     }
 
-    /// What people read.
+    /// The text for people.
     pub const fn text(&self) -> &Message {
         &self.text
     }
@@ -65,7 +65,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The text alone: libraries put what they read into the `Debug` of their errors.
+/// Prints the text only: libraries put their input into the `Debug` of their errors.
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.text, f)
@@ -86,7 +86,7 @@ impl From<io::Error> for Cause {
     }
 }
 
-/// A cause that is no error of another library.
+/// A cause that is not the error of a library.
 impl From<Message> for Cause {
     fn from(text: Message) -> Self {
         Self { text, source: None }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_io_error_reads_as_part_of_a_sentence_and_is_kept() {
+    fn an_io_error_is_worded_and_keeps_its_source() {
         let missing = || io::Error::from_raw_os_error(2);
         assert_eq!(Cause::from(missing()).to_string(), "no such file or directory");
         assert!(Cause::from(missing()).source().is_some());

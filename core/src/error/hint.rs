@@ -1,11 +1,11 @@
-//! What to do about each error.
+//! Hints: how to fix each error.
 
 use super::{Error, shown};
 use crate::foreign_text::Message;
 use crate::message;
 
 impl Error {
-    /// What to do about it, in one line.
+    /// How to fix it, in one line.
     pub fn hint(&self) -> Option<Message> {
         let hint = match self {
             Self::Internal(_) => "run it again with `-vv` and report what it prints".into(),
@@ -17,7 +17,7 @@ impl Error {
                 "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
             }
             Self::Unavailable { retry_after: Some(wait), .. } => message!("try again in {} s", wait.as_secs().max(1)),
-            Self::Unavailable { .. } => "try again; if it lasts, report the request id to the cloud's support".into(),
+            Self::Unavailable { .. } => "try again; if it persists, report the request id to the cloud's support".into(),
             Self::LockTimeout { lock, .. } => {
                 message!(
                     "end that process, or give more time with `--timeout`; the lock is `{}`",

@@ -1,7 +1,7 @@
-//! Every error that a user can meet: its text, its code, its exit status, and a hint.
+//! Every error that a user can see: its text, code, exit status and hint.
 //!
-//! The messages are lower case and have no final period, as they follow the program's name. None of
-//! them holds a token, a key or a response body that could hold one.
+//! Messages are lower case and have no final period, because they follow the program's name. No message contains a
+//! token, a key, or a response body that could contain one.
 
 mod cause;
 mod code;
@@ -23,11 +23,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Something that cannot happen, or that the system should not have refused.
+    /// Something that cannot happen, or a system call that should not fail.
     #[error("internal error: {0}")]
     Internal(#[source] Cause),
 
-    /// The system denies what every run needs.
+    /// The system denies a resource that every run needs.
     #[error("{problem}")]
     System {
         #[source]
@@ -39,7 +39,7 @@ pub enum Error {
     #[error("cannot write to standard output: {0}")]
     Stdout(#[source] Cause),
 
-    /// A file that the user asked for could not be written.
+    /// The output file could not be written.
     #[error("cannot write `{}`: {cause}", shown(path))]
     OutputFile {
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum Error {
     #[error("{problem}")]
     Usage { problem: Message, hint: Message },
 
-    /// A file that the settings name cannot be read.
+    /// A file named in the settings cannot be read.
     #[error("cannot read {what} `{}`: {cause}", shown(path))]
     Unreadable {
         what: &'static str,
@@ -69,17 +69,17 @@ pub enum Error {
         hint: Option<Message>,
     },
 
-    /// The configuration is not one to run with, as a whole.
+    /// The configuration is not usable as a whole.
     #[error("{problem}")]
     Configuration { problem: Message, hint: Message },
 
-    /// A setting has a value that it cannot have; it did not come from the file.
+    /// A setting from outside the file has an invalid value.
     #[error("{origin}: {problem}")]
     Value { origin: Message, problem: Message },
 
     #[error("{problem}")]
     Invalid {
-        /// The value, and what it cannot be.
+        /// The value, and why it is invalid.
         problem: Message,
         hint: Message,
     },
@@ -94,7 +94,7 @@ pub enum Error {
         hint: Message,
     },
 
-    /// Something that exists already is different, and would have to be replaced.
+    /// Something that already exists is different, and would have to be replaced.
     #[error("{problem}")]
     Conflict {
         /// What exists, and how it differs.
@@ -103,7 +103,7 @@ pub enum Error {
         hint: Message,
     },
 
-    /// A setting that is needed is missing.
+    /// A required setting is missing.
     #[error("{problem}")]
     Missing { problem: Message, hint: Message },
 
@@ -114,7 +114,7 @@ pub enum Error {
         tried: Message,
     },
 
-    /// The file of an identity cannot be used.
+    /// The key file of an identity cannot be used.
     #[error("{what} `{}` {problem}", shown(path))]
     IdentityFile {
         what: &'static str,
@@ -128,7 +128,7 @@ pub enum Error {
     #[error("cannot {what}: {problem}")]
     Keyring { what: Message, code: Code, problem: Message, hint: Message },
 
-    /// An endpoint may not be used.
+    /// An endpoint is not allowed.
     #[error("the {what} `{url}` {problem}")]
     Endpoint {
         what: &'static str,
@@ -161,11 +161,11 @@ pub enum Error {
         reason: Message,
         /// The server's identifier of the request.
         request_id: Option<ForeignText>,
-        /// When to retry, if the server set that.
+        /// The server's `Retry-After`.
         retry_after: Option<Duration>,
     },
 
-    /// A server could not be reached, or what answered does not speak the protocol.
+    /// A server could not be reached, or the answer does not follow the protocol.
     #[error("cannot get {what}: {problem}")]
     Unreached {
         what: Message,
@@ -175,7 +175,7 @@ pub enum Error {
         hint: Message,
     },
 
-    /// A token is not the one that was requested.
+    /// A token does not match its request.
     #[error("cannot use {what}: {problem}")]
     WrongToken { what: Message, code: Code, problem: Message, hint: Message },
 
@@ -188,14 +188,14 @@ pub enum Error {
     },
 
     /// Another process holds the lock and does not finish.
-    #[error("cannot get {what}: another process ({holder}) has been getting it for all of the {} s budget", budget.as_secs())]
+    #[error("cannot get {what}: another process ({holder}) has been fetching it for the whole time limit of {} s", budget.as_secs())]
     LockTimeout { what: Message, holder: Message, lock: PathBuf, budget: Duration },
 
-    /// A signal, or the end of the parent, ended the run.
+    /// A signal, or the end of the parent process, ended the run.
     #[error("interrupted while getting {what}")]
     Interrupted {
         what: Message,
-        /// The signal; `SIGHUP` if the program that waited has ended.
+        /// The signal; `SIGHUP` if the parent process has ended.
         signal: i32,
     },
 
@@ -208,7 +208,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A file that the settings name could not be read, because of `cause`.
+    /// A file named in the settings could not be read, because of `cause`.
     pub fn unreadable(
         what: &'static str,
         path: impl Into<PathBuf>,
@@ -217,12 +217,12 @@ impl Error {
         Self::Unreadable { what, path: path.into(), cause: cause.into() }
     }
 
-    /// A file that the user asked for could not be written, or not removed.
+    /// The output file could not be written or removed.
     pub fn unwritten(path: impl Into<PathBuf>, cause: impl Into<Cause>) -> Self {
         Self::OutputFile { path: path.into(), cause: cause.into() }
     }
 
-    /// A library failed where it should not, because of `cause`.
+    /// A library failed unexpectedly, because of `cause`.
     pub fn internal(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal(Cause::new(cause))
     }
@@ -232,7 +232,7 @@ impl Error {
         message!("{self} [{}]", self.code(), self)
     }
 
-    /// The same error. One about the cache begins with its consequence.
+    /// The same error. An error about the cache begins with its consequence.
     #[must_use]
     pub fn within_cache(self, consequence: &'static str) -> Self {
         match self {
@@ -252,7 +252,7 @@ impl Error {
         }
     }
 
-    /// How long the server asked to wait before a retry.
+    /// The server's `Retry-After`.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } => *retry_after,
@@ -263,7 +263,7 @@ impl Error {
 
 impl Printable for Error {}
 
-/// The name of a file, fit to be printed.
+/// A file name, safe to print.
 pub fn shown(path: &Path) -> ForeignText {
     ForeignText::path(path)
 }
@@ -277,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_told_apart() {
+    fn codes_have_different_names() {
         let mut names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
         names.sort_unstable();
         names.dedup();

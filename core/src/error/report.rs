@@ -29,7 +29,7 @@ pub struct Report {
     pub code: Code,
     pub message: Message,
     pub hint: Option<Message>,
-    /// The exit status that goes with it.
+    /// The exit status of the code.
     pub exit: u8,
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use crate::foreign_text::ForeignText;
 
     #[test]
-    fn an_error_is_two_lines_or_one_object() {
+    fn an_error_is_printed_as_two_lines_or_one_object() {
         let error = Error::Missing {
             problem: message!("no audience {}", ForeignText::new("\u{1b}[2J\nforged")),
             hint: "give `--audience`".into(),

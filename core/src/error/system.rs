@@ -1,4 +1,4 @@
-//! Errors of what the system denies: descriptors, sockets, threads.
+//! Errors of the system: no more descriptors, sockets or threads.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
 impl Error {
-    /// A file that the settings name could not be read, because the system refused.
+    /// A file named in the settings could not be read, because the system refused.
     pub fn unread(what: &'static str, path: &Path, cause: std::io::Error) -> Self {
         if out_of_descriptors(&cause).is_some() {
             return Self::denied(message!("cannot read {what} `{}`", shown(path), what), cause);
@@ -15,20 +15,20 @@ impl Error {
         Self::unreadable(what, path, cause)
     }
 
-    /// The system denies what every run needs, because of `cause`. `doing` is what could not be done.
+    /// The system denies a resource that every run needs, because of `cause`. `doing` is the action that failed.
     pub fn denied(doing: impl Into<Message>, cause: std::io::Error) -> Self {
         let hint = match out_of_descriptors(&cause) {
             Some(hint) => hint,
             None if cfg!(unix) => {
-                "the sandbox that it runs in (seccomp, AppArmor, SELinux) must let it use sockets and `epoll`"
+                "allow sockets and `epoll` in the sandbox that it runs in (seccomp, AppArmor, SELinux)"
             }
             None => "end other programs, and run it again",
         };
         Self::System { problem: Cause::from(cause).context(doing), hint: hint.into() }
     }
 
-    /// A panic: a thread that a library could not start, or a bug. Its place in the sources is told without
-    /// the folder that they were in when the program was built.
+    /// A panic: a thread that a library could not start, or a bug. The source location is printed without the folder
+    /// of the build machine.
     pub fn of_panic(panic: &std::panic::PanicHookInfo<'_>) -> Self {
         let payload = panic.payload();
         let formatted = || payload.downcast_ref::<String>().map(String::as_str);
@@ -38,7 +38,7 @@ impl Error {
             let cause = cause.split(" (os error").next().unwrap_or_default().to_lowercase();
             return Self::System {
                 problem: message!("cannot start a thread: {}", ForeignText::sentence(&cause)).into(),
-                hint: "let it start more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
+                hint: "allow more threads: raise `ulimit -u`, or the limit of processes of its container or service".into(),
             };
         }
         let text = ForeignText::sentence(text);
@@ -49,11 +49,11 @@ impl Error {
     }
 }
 
-/// How to have more descriptors, if it is for want of them that something failed.
+/// The hint for a failure due to too few descriptors.
 #[cfg(unix)]
 fn out_of_descriptors(cause: &std::io::Error) -> Option<&'static str> {
     match cause.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-        Some(rustix::io::Errno::MFILE) => Some("let it open more files: `ulimit -n 64`"),
+        Some(rustix::io::Errno::MFILE) => Some("allow more open files: `ulimit -n 64`"),
         Some(rustix::io::Errno::NFILE) => {
             Some("this machine has too many files open: end other programs, or raise `fs.file-max`")
         }
@@ -66,7 +66,7 @@ const fn out_of_descriptors(_: &std::io::Error) -> Option<&'static str> {
     None
 }
 
-/// A file of the sources, from the folder of its crate on.
+/// The path of a source file, relative to its crate.
 fn within_its_crate(file: &str) -> &str {
     let sources = file.rfind("/src/").or_else(|| file.rfind("\\src\\")).unwrap_or(0);
     let crates = file[..sources].rfind(['/', '\\']).map_or(0, |at| at + 1);
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_in_the_sources_does_not_tell_where_they_were() {
-        for (file, told) in [
+    fn a_source_location_has_no_folder_of_the_build_machine() {
+        for (file, printed) in [
             (
                 "/home/me/.cargo/registry/src/index.crates.io-1949/tokio-1.54.1/src/signal/unix.rs",
                 "tokio-1.54.1/src/signal/unix.rs",
@@ -92,7 +92,7 @@ mod tests {
             ("src/broker/mod.rs", "src/broker/mod.rs"),
             ("", ""),
         ] {
-            assert_eq!(within_its_crate(file), told);
+            assert_eq!(within_its_crate(file), printed);
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Edits a file of the user: `~/.kube/config`, `~/.aws/config`, `~/.vault`, `config.toml`.
 //!
-//! Line ends, byte order mark, owner, permissions, symbolic and hard links are kept. The new text is parsed
+//! Line ends, byte order mark, owner, permissions, symbolic and hard links are preserved. The new text is parsed
 //! before it is written. A file that has changed since it was read is not written.
 //!
 //! Usually a new file is renamed over the old one, so that readers see the old content or the new one. If a
 //! rename is impossible or would lose something, the content is overwritten in place: for mount points (a
-//! container's bind mount), owners that cannot be kept, additional hard links, and access lists.
+//! container's bind mount), owners that cannot be preserved, additional hard links, and access lists.
 
 use std::fmt;
 use std::fs::File;
@@ -227,7 +227,7 @@ impl EditedFile {
         Ok(())
     }
 
-    /// Overwrites the content of the file. A copy of the old content is kept until that has succeeded.
+    /// Overwrites the content of the file. A copy of the old content exists until that has succeeded.
     fn write_in_place(&self, content: &[u8]) -> io::Result<()> {
         let mut file = system::open_to_write(&self.target)?;
         let old = self.content();

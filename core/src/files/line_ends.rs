@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_and_the_byte_order_mark_are_kept() {
+    fn line_ends_and_the_byte_order_mark_are_preserved() {
         for (content, new_text, expected) in [
             ("a\r\nb\r\n", "a\nx\nb\n", "a\r\nx\r\nb\r\n"),
             ("\u{feff}a\r\nb", "a\nb\nc\n", "\u{feff}a\r\nb\r\nc\r\n"),

@@ -1,5 +1,5 @@
-//! Answers of a server, whatever the protocol: a server in trouble, an answer of another protocol, the lifetime
-//! of what came, and text that can be shown.
+//! Answers of servers in any protocol: failures of the server, answers in another protocol, lifetimes, and text to
+//! show.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use crate::error::{Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// How long something is used whose end the server does not give.
-const UNDATED_LIFE: Duration = Duration::from_secs(60);
+/// The lifetime of a credential for which the server gives no expiry.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(60);
 
 impl Reply {
-    /// Whether the server is busy or broken (429, 5xx), which says nothing about what was asked.
+    /// Whether the server is busy or broken (429, 5xx). Such a status is not about the request.
     pub const fn is_trouble(&self) -> bool {
         self.status == 429 || self.status >= 500
     }
 
-    /// What o'clock it is on the server.
+    /// The current time on the server.
     pub fn server_now(&self) -> Timestamp {
         self.received.at.shifted(self.clock_offset.unwrap_or_default())
     }
 
-    /// The life of what came with this answer and expires at `expires_at`, on the server's clock.
+    /// The lifetime of a credential from this answer that expires at `expires_at`, on the server's clock.
     pub fn lifetime(&self, expires_at: Timestamp) -> Lifetime {
         Lifetime::new(self.received, expires_at, self.clock_offset.unwrap_or_default())
     }
 
-    /// The life of what came with this answer, by the time that the server gives as its end (RFC 3339).
-    /// What has no end given is used for a short time. `code` says whose mistake another text is.
-    pub fn life_until(
+    /// The lifetime of a credential from this answer, with the expiry that the server gives (RFC 3339). Without one,
+    /// it is used for a short time. `code` is the error code for an invalid expiry.
+    pub fn lifetime_until(
         &self,
         what: &Message,
         code: Code,
@@ -43,7 +43,7 @@ impl Reply {
     ) -> Result<Lifetime> {
         let now = self.server_now();
         let Some(end) = end.filter(|end| !end.trim().is_empty()) else {
-            return Ok(self.lifetime(now.plus(UNDATED_LIFE)));
+            return Ok(self.lifetime(now.plus(DEFAULT_LIFETIME)));
         };
         let wrong = |problem, hint: &'static str| Error::WrongToken {
             what: what.clone(),
@@ -54,7 +54,7 @@ impl Reply {
         let Some(expires_at) = Timestamp::parse_rfc3339(end) else {
             let end = ForeignText::new(end);
             return Err(wrong(
-                message!("{} gives `{end}` as its expiry, which is no time", self.host, end),
+                message!("{} returned the expiry `{end}`, which is not a time", self.host, end),
                 "check the endpoint; if it is right, report this to its operator",
             ));
         };
@@ -89,7 +89,7 @@ impl Reply {
         }
     }
 
-    /// Reads the body as JSON. Why it is not goes to the log: it means nothing to users.
+    /// Parses the body as JSON. The parser's error is only logged, because it means nothing to users.
     pub fn json<T: DeserializeOwned>(&self, what: &Message) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|error| {
             debug!(host = self.host.as_str(), %error, "the answer cannot be read");
@@ -97,7 +97,7 @@ impl Reply {
         })
     }
 
-    /// The error for an answer that does not speak the protocol, whose `language` is JSON or XML.
+    /// The error for an answer in another protocol; `language` is the expected one, JSON or XML.
     pub fn foreign(&self, what: &Message, language: &'static str) -> Error {
         let body = self.body.trim_ascii_start();
         let begins = |tag: &str| {
@@ -124,7 +124,7 @@ impl Reply {
         }
     }
 
-    /// The status in words, for an answer that gives no reason.
+    /// A phrase for the status, for an answer without a reason.
     pub const fn phrase(&self) -> &'static str {
         match self.status {
             400 => "bad request",
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_protocol_is_called_what_it_is() {
+    fn an_answer_in_another_protocol_is_described() {
         let says = |problem: &str| {
             format!("cannot get a token: server.example answered 200 with {problem}")
         };

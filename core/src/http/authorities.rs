@@ -1,5 +1,5 @@
 //! Certificate authorities from settings: PEM files, folders and text, read as leniently as other programs do. A
-//! malformed block is logged and left out; the others are used.
+//! malformed block is logged and skipped; the others are used.
 
 use std::path::Path;
 
@@ -15,23 +15,23 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
 
-/// A bundle of all public authorities has a quarter of this.
+/// Four times the size of a bundle of all public authorities.
 pub(super) const BUNDLE_LIMIT: u64 = 4 * 1024 * 1024;
 
 pub(super) const PEM_CERTIFICATES: &str = "give a file with `-----BEGIN CERTIFICATE-----` blocks";
 
-/// Whether the system's authorities are in files, which variables can replace. macOS and Windows have a store and ignore
-/// the variables.
+/// Whether the system's authorities are in files, which variables can replace. macOS and Windows have a store, and
+/// ignore the variables.
 pub(super) const ARE_IN_FILES: bool = cfg!(not(any(target_os = "macos", windows)));
 
 const FILE: &str = "the certificate authority file";
 const FOLDER: &str = "the folder of certificate authorities";
 
-/// What a PEM text holds.
+/// The content of a PEM text.
 #[derive(Debug, Default)]
 pub(super) struct Bundle {
     pub(super) certificates: Vec<CertificateDer<'static>>,
-    /// The numbers, from 1, of the certificate blocks that cannot be read.
+    /// The numbers, from 1, of malformed certificate blocks.
     malformed: Vec<usize>,
 }
 
@@ -50,7 +50,7 @@ impl Bundle {
         bundle
     }
 
-    /// Why it holds no certificate, if it holds none.
+    /// Why there is no certificate, if there is none.
     pub(super) fn problem(&self) -> Option<Message> {
         match (self.certificates.is_empty(), self.malformed.len()) {
             (false, _) => None,
@@ -62,7 +62,7 @@ impl Bundle {
         }
     }
 
-    /// Names the blocks that were left out, if some were.
+    /// Names the skipped blocks, if there are any.
     fn left_out(&self, path: &Path) -> Option<Message> {
         if self.malformed.is_empty() {
             return None;
@@ -70,7 +70,7 @@ impl Bundle {
         let numbers: Vec<Message> =
             self.malformed.iter().map(|number| message!("{number}", number)).collect();
         Some(message!(
-            "certificate {} of {} is malformed and left out",
+            "certificate {} of {} is malformed and skipped",
             Message::join(&numbers, ", "),
             shown(path)
         ))
@@ -91,7 +91,7 @@ fn is_certificate(certificate: &CertificateDer<'static>) -> bool {
     RootCertStore::empty().add(certificate.clone()).is_ok()
 }
 
-/// Reads authorities from where the settings of a server say.
+/// Reads the authorities that a server's settings name.
 pub(super) fn read(authorities: &Authorities) -> Result<Vec<CertificateDer<'static>>> {
     match authorities {
         Authorities::File(path) => read_file(path),
@@ -127,7 +127,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(bundle.certificates)
 }
 
-/// Reads all files of a folder. What is no certificate may be there too, and a pipe is not waited for.
+/// Reads all files of a folder. Files without certificates are allowed, and pipes are skipped.
 fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let entries =
         std::fs::read_dir(path).map_err(|error| Error::unreadable(FOLDER, path, error))?;
@@ -147,9 +147,9 @@ fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     Ok(found)
 }
 
-/// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which stand for the system's if one is set. What
-/// cannot be read is left out. They are read here and not by the library for the system's authorities, which
-/// reads a pipe or an endless file for ever.
+/// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's if one is set. Unreadable files
+/// are skipped. They are not left to the library for the system's authorities, which reads a pipe or an endless file
+/// for ever.
 pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> {
     if !ARE_IN_FILES {
         return None;
@@ -166,18 +166,18 @@ pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> 
     Some(found)
 }
 
-/// What is wrong with the authorities of `ca_file`, and with those that the environment puts in the
-/// place of the system's, although others may do.
-pub(super) fn doubts(ca_file: Option<&Path>, env: &Env) -> Vec<Message> {
+/// Problems of the authorities of `ca_file`, and of those that the environment puts in place of the system's. The
+/// other authorities may be enough.
+pub(super) fn authority_problems(ca_file: Option<&Path>, env: &Env) -> Vec<Message> {
     let given = ca_file.and_then(|path| {
         Bundle::parse(&private_file::read_plain(path, BUNDLE_LIMIT).ok()?).left_out(path)
     });
-    given.into_iter().chain(doubt_about_environment(env)).collect()
+    given.into_iter().chain(environment_problem(env)).collect()
 }
 
-/// What is wrong with `SSL_CERT_FILE` and `SSL_CERT_DIR`, which stand for the system's authorities
-/// (OpenSSL's `SSL_CTX_set_default_verify_paths`).
-pub(super) fn doubt_about_environment(env: &Env) -> Option<Message> {
+/// Problems of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's authorities (OpenSSL's
+/// `SSL_CTX_set_default_verify_paths`).
+pub(super) fn environment_problem(env: &Env) -> Option<Message> {
     if !ARE_IN_FILES {
         return None;
     }
@@ -243,7 +243,7 @@ mod tests {
             );
             assert_eq!(
                 bundle.left_out(Path::new("/ca.pem")).unwrap().as_str(),
-                "certificate 2 of /ca.pem is malformed and left out"
+                "certificate 2 of /ca.pem is malformed and skipped"
             );
             let problem = Bundle::parse(bad.as_bytes()).problem().unwrap();
             assert_eq!(problem.as_str(), "holds one PEM certificate, which is malformed");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_beside_the_certificate_is_not_looked_at() {
+    fn a_key_beside_the_certificate_is_ignored() {
         let key = "-----BEGIN PRIVATE KEY-----\n!!\n-----END PRIVATE KEY-----\n";
         let bundle = Bundle::parse(format!("{key}{}", certificate("a.example")).as_bytes());
         assert_eq!((bundle.certificates.len(), bundle.malformed.len()), (1, 0));
@@ -259,18 +259,18 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_names_no_authorities_is_named() {
+    fn a_variable_without_authorities_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(path("empty.pem"), "").unwrap();
         std::fs::write(path("good.pem"), certificate("good.example")).unwrap();
-        let doubt = |name: &'static str, value: String| {
+        let problem = |name: &'static str, value: String| {
             let env = Env::Fake(HashMap::from([(name, value)]));
-            doubt_about_environment(&env).map(|doubt| doubt.to_string()).unwrap_or_default()
+            environment_problem(&env).map(|problem| problem.to_string()).unwrap_or_default()
         };
-        assert!(doubt("SSL_CERT_FILE", path("none.pem")).contains("no such file or directory"));
-        assert!(doubt("SSL_CERT_FILE", path("empty.pem")).ends_with("holds no PEM certificate"));
-        assert_eq!(doubt("SSL_CERT_FILE", path("good.pem")), "");
-        assert!(doubt("SSL_CERT_DIR", path("nowhere")).starts_with("SSL_CERT_DIR names"));
+        assert!(problem("SSL_CERT_FILE", path("none.pem")).contains("no such file or directory"));
+        assert!(problem("SSL_CERT_FILE", path("empty.pem")).ends_with("holds no PEM certificate"));
+        assert_eq!(problem("SSL_CERT_FILE", path("good.pem")), "");
+        assert!(problem("SSL_CERT_DIR", path("nowhere")).starts_with("SSL_CERT_DIR names"));
     }
 }

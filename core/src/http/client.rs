@@ -1,4 +1,4 @@
-//! The client of one server: a request, its tries, its answer.
+//! The client of one server: requests, retries, answers.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::random;
 
-/// More than any token, key set or error has.
+/// More than any token, key set or error.
 const MAX_BODY: usize = 1024 * 1024;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,12 +50,12 @@ pub struct Client {
     passage: Passage,
 }
 
-/// How the server is reached, for messages.
+/// How the server is reached, for error messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Passage {
     pub(super) advice: Advice,
     pub(super) proxy: Option<ProxyAddress>,
-    /// Whether the user has given certificate authorities, and in which file.
+    /// Whether the user has configured certificate authorities, and in which file.
     pub(super) has_authorities: bool,
     pub(super) ca_file: Option<PathBuf>,
 }
@@ -63,16 +63,16 @@ pub(super) struct Passage {
 /// A request. All requests of this program can be repeated safely.
 #[derive(Debug)]
 pub struct HttpRequest<'a> {
-    /// What is requested, for messages: "an IAM token for …".
+    /// The thing requested, for messages: "an IAM token for …".
     pub what: &'a Message,
     /// The path below the endpoint.
     pub path: &'a str,
     /// The query: names and values.
     pub query: &'a [(&'a str, &'a str)],
     pub body: Body<'a>,
-    /// Headers besides those of the body.
+    /// Headers, without those of the body.
     pub headers: &'a [(&'static str, &'a str)],
-    /// Whether an answer is a temporary refusal of the protocol, which is retried like a server error.
+    /// Whether an answer is a temporary refusal in the protocol. It is retried like a server error.
     pub is_temporary: fn(&Reply) -> bool,
 }
 
@@ -86,11 +86,11 @@ impl<'a> HttpRequest<'a> {
     }
 }
 
-/// What a request sends.
+/// The body of a request.
 pub enum Body<'a> {
     /// A GET.
     None,
-    /// A POST of nothing.
+    /// A POST without a body.
     Empty,
     /// A POST of JSON text.
     Json(Zeroizing<String>),
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Body<'_> {
     }
 }
 
-/// An answer, of whatever status but a redirect.
+/// An answer with any status, except redirects.
 pub struct Reply {
     pub status: u16,
     /// The body, at most 1 MiB.
@@ -117,11 +117,11 @@ pub struct Reply {
     pub host: Message,
     /// The server's identifier of the request.
     pub request_id: Option<ForeignText>,
-    /// How long to wait before a retry, if the server sets that.
+    /// The server's `Retry-After`.
     pub retry_after: Option<Duration>,
     /// When it came.
     pub received: Moment,
-    /// How far the server's clock is ahead, by its `Date`, if it has one.
+    /// How far the server's clock is ahead, by its `Date` header.
     pub clock_offset: Option<Offset>,
 }
 
@@ -165,7 +165,7 @@ impl Client {
         Ok(Self { inner, ahead, names, endpoint, clock, deadline, tries, passage })
     }
 
-    /// Opens the connection that the next request will use. Errors are ignored: that request meets them again.
+    /// Opens the connection for the next request. Errors are ignored, because that request reports them.
     pub async fn connect_ahead(&self) {
         self.ahead.request();
         let _ = self.inner.get(self.endpoint.join("/")).timeout(self.deadline.left()).send().await;
@@ -202,7 +202,7 @@ impl Client {
         }
     }
 
-    /// The error of a failure. Some failures of a proxy need a second request to it to be explained.
+    /// The error for a failure. Some proxy failures are explained by a second request to the proxy.
     async fn explained(&self, failure: Failure, what: &Message) -> Error {
         let waited = self.deadline.budget().saturating_sub(self.deadline.left());
         let Passage { advice, proxy, has_authorities, ca_file } = &self.passage;
@@ -352,7 +352,7 @@ fn is_whole_object(body: &[u8]) -> bool {
     body.trim_ascii().ends_with(b"}") && serde_json::from_slice::<IgnoredAny>(body).is_ok()
 }
 
-/// A random UUID (RFC 9562 section 5.4), by which the server's support finds the request.
+/// A random UUID (RFC 9562 section 5.4), with which the server's support can find the request.
 fn random_uuid() -> String {
     let mut bytes = [0_u8; 16];
     // Without randomness, TLS fails too, and the request reports it.

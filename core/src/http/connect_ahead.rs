@@ -1,9 +1,9 @@
-//! A connection that is opened before the request that will use it is known.
+//! Opens a connection before the request for it is ready.
 //!
-//! With nothing cached, the ID token's request needs the IAM token, but its connection does not: the
-//! name lookup and the TCP and TLS handshakes of the second server run while the first answers.
-//! The HTTP client has no call for that, so this layer wraps its connector. It keeps a connection that is opened
-//! ahead, and fails the request for it, which is never sent. The next request gets that connection.
+//! With nothing cached, the request for the ID token needs the IAM token, but its connection does not. So the name
+//! lookup and the TCP and TLS handshakes of the second server run while the first one answers. The HTTP client has no
+//! call for that, so this layer wraps its connector. It keeps the connection, and fails the request that opened it,
+//! which is never sent. The next request gets the connection.
 
 use std::any::Any;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tower_service::Service;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The layer. Each client has its own, as each client talks to one server.
+/// The layer. Each client talks to one server, and has its own layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ConnectAhead {
     requested: Arc<AtomicBool>,
@@ -25,12 +25,12 @@ pub(super) struct ConnectAhead {
 }
 
 impl ConnectAhead {
-    /// The next connection is one to keep aside.
+    /// Marks the next connection as one to keep.
     pub(super) fn request(&self) {
         self.requested.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there has been a connection at all: what takes too long before is another matter than
+    /// Whether a connection was ever made. A timeout before that has another cause than a timeout after it.
     /// what takes too long after.
     pub(super) fn has_connected(&self) -> bool {
         self.connected.load(Ordering::Relaxed)
@@ -46,14 +46,14 @@ impl<S> Layer<S> for ConnectAhead {
     }
 }
 
-/// The connector that the layer makes.
+/// The connector of the layer.
 #[derive(Clone)]
 pub(super) struct Connector<S> {
     inner: S,
     requested: Arc<AtomicBool>,
     connected: Arc<AtomicBool>,
-    /// The connection that was opened ahead. Its type has no name outside the HTTP client. The lock is
-    /// held while it is being opened, so that the request that comes early waits for it.
+    /// The kept connection. Its type has no name outside the HTTP client. The lock is held while the connection is
+    /// opened, so that an early request waits for it.
     aside: Arc<Mutex<Option<Box<dyn Any + Send>>>>,
 }
 
@@ -74,7 +74,7 @@ where
 
     fn call(&mut self, target: R) -> Self::Future {
         let clone = self.inner.clone();
-        // The clone may not be ready; the one that was polled is.
+        // The clone may not be ready; use the one that was polled.
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let aside = Arc::clone(&self.aside);
         let ahead = self.requested.swap(false, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Addresses of servers: parsed, and refused if a secret would be sent in plain text.
+//! Addresses of servers, which are refused if a secret would be sent in plain text.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,15 +12,15 @@ use crate::message;
 
 /// The base address of a server: https, or plain http on this machine.
 ///
-/// Security: credentials go to these addresses. A plain-http one is only accepted on loopback, where
-/// an emulator lives; and as nothing may stand between, it is reached without a proxy.
+/// Security: credentials are sent to these addresses. Plain http is only accepted on loopback, for an emulator, and
+/// never goes through a proxy.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Endpoint {
     url: Url,
 }
 
 impl Endpoint {
-    /// Reads an address: a URL, or `host[:port]`, which means https. `what` names it in errors.
+    /// Parses an address: a URL, or `host[:port]`, which means https. `what` names it in errors.
     pub fn parse(what: &'static str, text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let absolute =
@@ -70,7 +70,7 @@ impl Endpoint {
         }
     }
 
-    /// Reads an address that has a query, which is returned apart.
+    /// Parses an address with a query, which is returned separately.
     pub fn parse_with_query(
         what: &'static str,
         text: &str,
@@ -83,7 +83,7 @@ impl Endpoint {
         Ok((endpoint, query.map(|(name, value)| (name.into(), value.into())).collect()))
     }
 
-    /// The metadata service of this machine: link-local, plain http by its nature.
+    /// The metadata service of this machine: link-local, and always plain http.
     pub fn metadata(address: &str) -> Result<Self, Error> {
         Url::parse(&format!("http://{address}"))
             .ok()
@@ -97,14 +97,14 @@ impl Endpoint {
             })
     }
 
-    /// The address of a path below it.
+    /// The address of a path below this one.
     pub(super) fn join(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path().trim_end_matches('/')));
         url
     }
 
-    /// Host, and port where it is not the usual one: how messages name the server.
+    /// Host, and port if it is not the default: the server's name in messages.
     pub fn host(&self) -> Message {
         let host = ForeignText::new(self.url.host_str().unwrap_or_default());
         self.url.port().map_or_else(
@@ -124,7 +124,7 @@ impl Endpoint {
         format!("{host}:{port}")
     }
 
-    /// The address as text, without a slash at its end.
+    /// The address as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
     }
@@ -155,7 +155,7 @@ pub(super) fn without_credentials(url: &Url) -> String {
     shown.to_string()
 }
 
-/// What is no URL can have a user and a password in front all the same.
+/// The part behind a user and password, which even an invalid URL can have.
 fn behind_credentials(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_this_machine_only() {
+    fn plain_http_is_only_allowed_on_this_machine() {
         for good in [
             "https://iam.example",
             "http://127.0.0.1:8080",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_taken_apart() {
+    fn a_query_is_returned_separately() {
         let (endpoint, query) =
             Endpoint::parse_with_query("endpoint", "https://a.example/b/c?v=2.0&x=%2F").unwrap();
         assert_eq!(endpoint.as_str(), "https://a.example/b/c");
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_go_below_the_base() {
+    fn paths_are_below_the_base() {
         let base = Endpoint::parse("endpoint", "https://gateway.example/yandex/").unwrap();
         assert_eq!(
             base.join("/iam/v1/tokens").as_str(),

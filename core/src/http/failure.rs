@@ -12,11 +12,11 @@ use crate::error::{Cause, Code, Error, plain};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// A failure on the way, before any error message is made of it.
+/// A failure to reach a server, before it becomes an error.
 #[derive(Debug)]
 pub(super) enum Failure {
     Client(reqwest::Error),
-    /// The answer is larger than any answer can be.
+    /// The answer is larger than the limit.
     TooLarge,
     Redirect(ForeignText),
     /// The answer has a content coding (RFC 9110 section 8.4) that was not accepted.
@@ -24,8 +24,8 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// Whether the same request may succeed in a moment. Every request can be repeated: at worst, an unused
-    /// token is issued.
+    /// Whether the same request may succeed soon. Every request can be repeated: at worst, a token is issued and not
+    /// used.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Client(error) => {
@@ -38,13 +38,13 @@ impl Failure {
         }
     }
 
-    /// The error a user meets.
+    /// The error for the user.
     pub(super) fn into_error(self, what: Message, way: &Way<'_>) -> Error {
         let host = way.host;
         let (code, problem, hint) = match self {
             Self::TooLarge => (
                 Code::Foreign,
-                message!("the answer of {host} is over 1 MiB and no token", host).into(),
+                message!("the answer of {host} is larger than 1 MiB", host).into(),
                 "check that the endpoint is right and that no proxy answers in its place".into(),
             ),
             Self::Redirect(to) => (
@@ -71,7 +71,7 @@ impl Failure {
         Error::Unreached { what, code, problem, hint }
     }
 
-    /// What the proxy did, if it is the one to ask.
+    /// The failure of the proxy, if it explains this one.
     pub(super) fn of_proxy(&self) -> Option<ProxyFailure> {
         match self {
             Self::Client(error) => proxy_failure(error),
@@ -80,23 +80,23 @@ impl Failure {
     }
 }
 
-/// How a request went to a server, for messages.
+/// How a request reached a server, for messages.
 pub(super) struct Way<'a> {
     pub(super) host: &'a Message,
-    /// How long it took.
+    /// How long the request took.
     pub(super) seconds: f32,
-    /// Whether there has been a connection.
+    /// Whether a connection was made.
     pub(super) connected: bool,
-    /// The name that was being looked up at the end.
+    /// The name that was still being looked up.
     pub(super) name: Option<ForeignText>,
     pub(super) proxy: Option<&'a ProxyAddress>,
-    /// Why the proxy is not reached, by a second connection.
+    /// Why the proxy cannot be reached, from a second connection.
     pub(super) proxy_cause: Option<Message>,
-    /// The ways to sign in that the proxy offers.
+    /// The authentication schemes that the proxy offers.
     pub(super) offered: Vec<ForeignText>,
-    /// Whether the user has given certificate authorities.
+    /// Whether the user has configured certificate authorities.
     pub(super) has_authorities: bool,
-    /// The file that they are in.
+    /// The file of these authorities.
     pub(super) ca_file: Option<&'a Path>,
     pub(super) advice: &'a Advice,
 }
@@ -163,17 +163,17 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
         return (Code::Network, problem, hint.into());
     }
     if cause.starts_with("invalid ") {
-        // The words of the HTTP client's parser: of the version, of a header, of the size of a chunk.
+        // The texts of the HTTP client's parser: a version, a header, the size of a chunk.
         return (
             Code::Foreign,
-            message!("what answers at {host} does not speak HTTP", host),
-            "check the endpoint and its port, and what stands between: a proxy, a gateway".into(),
+            message!("the server at {host} does not speak HTTP", host),
+            "check the endpoint and its port, and any proxy or gateway on the way".into(),
         );
     }
     (
         Code::Network,
         message!("the connection to {host} broke off: {cause}", host, cause),
-        "try again; if it lasts, check the proxy, VPN or firewall on the way".into(),
+        "try again; if it persists, check the proxy, VPN or firewall on the way".into(),
     )
 }
 
@@ -181,8 +181,7 @@ fn is_tls(error: &reqwest::Error) -> bool {
     find::<rustls::Error>(error).is_some()
 }
 
-/// The innermost cause that says something, without the client's own wrapping, and without the addresses
-/// of its documentation.
+/// The innermost cause with a useful text, without the client's own wrapping and links to its documentation.
 fn root_cause(error: &reqwest::Error) -> Message {
     let mut cause: &dyn StdError = error;
     while let Some(inner) = cause.source() {
@@ -217,7 +216,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'stat
     std::iter::successors(error.source(), |cause| cause_of(*cause))
 }
 
-/// An I/O error hides what it wraps from `source`.
+/// `source` skips the error that an I/O error wraps.
 fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     wrapped.map(|wrapped| wrapped as &(dyn StdError + 'static)).or_else(|| error.source())

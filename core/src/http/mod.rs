@@ -1,8 +1,7 @@
 //! The HTTP layer: TLS, proxies, deadlines, retries, size limits, and error messages.
 //!
-//! No other module sees a type of the HTTP client. Every request is bounded by the run's deadline, and
-//! is tried up to three times where that is useful: after connection failures, 429, 500, 502, 503 and
-//! 504. Redirects are not followed.
+//! Other modules do not see types of the HTTP client. Every request is bounded by the run's deadline, and is tried up
+//! to three times after connection failures, 429, 500, 502, 503 and 504. Redirects are not followed.
 
 mod answer;
 mod authorities;
@@ -60,8 +59,8 @@ pub struct Http {
 }
 
 impl Http {
-    /// How servers are reached: within the deadline, trusting the system and `ca_file`, through
-    /// `proxy` or what the system says.
+    /// Servers are reached within the deadline, with the authorities of the system and `ca_file`, through `proxy` or
+    /// the system's proxy.
     pub const fn new(
         clock: Clock,
         deadline: Deadline,
@@ -89,7 +88,7 @@ impl Http {
         self.deadline
     }
 
-    /// The client of one server. All requests share it, and so its connection. `what` is requested, for
+    /// The client of one server. All requests share it, and so its connection. `what` names the first request in
     /// messages.
     pub fn client(&self, endpoint: &Endpoint, what: &Message) -> Result<Client> {
         let made = self.clients.borrow().iter().find(|(of, _)| of == endpoint).cloned();
@@ -157,7 +156,7 @@ impl Http {
         Client::build(builder, endpoint.clone(), self.clock, self.deadline, Tries::Several, passage)
     }
 
-    /// Which way requests to a server go. `own_proxy` is the server's own setting.
+    /// The route of requests to a server. `own_proxy` is the server's own setting.
     pub fn route(
         &self,
         endpoint: &Endpoint,
@@ -167,8 +166,8 @@ impl Http {
         route::decide(endpoint, own_proxy.or(self.proxy.as_ref()), env)
     }
 
-    /// The client of the metadata service: this machine's own affair, so never through a proxy, and
-    /// where nothing answers at once, nothing is there. One try.
+    /// The client of the metadata service. It is on this machine, so it is never reached through a proxy, and one
+    /// short try is enough.
     pub fn metadata_client(
         &self,
         endpoint: &Endpoint,
@@ -183,7 +182,7 @@ impl Http {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 fn builder() -> ClientBuilder {
     reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).http1_only()
 }

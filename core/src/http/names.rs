@@ -1,7 +1,7 @@
-//! The lookup of names, and which one is still waited for.
+//! Looks up names, and records which lookup is still running.
 //!
-//! `localhost` is this machine (RFC 6761 section 6.3): it is never looked up at a name server, which could
-//! answer with any address, and plain http would go there.
+//! `localhost` is this machine (RFC 6761 section 6.3). It is never looked up at a name server, which could answer
+//! with any address, where plain http would be sent.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ pub(super) fn is_this_machine(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// The addresses of this machine, for a port.
+/// The addresses of this machine, with a port.
 pub(super) const fn own_addresses(port: u16) -> [SocketAddr; 2] {
     [
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
@@ -22,14 +22,14 @@ pub(super) const fn own_addresses(port: u16) -> [SocketAddr; 2] {
     ]
 }
 
-/// Looks names up by the system, and remembers which one it waits for.
+/// Looks up names with the system's resolver, and records the current one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     waits_for: Arc<Mutex<Option<String>>>,
 }
 
 impl Names {
-    /// The name that is being looked up, if one is.
+    /// The name of the current lookup.
     pub(super) fn waits_for(&self) -> Option<String> {
         self.waits_for.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn localhost_is_this_machine_however_it_is_written() {
+    fn localhost_in_any_spelling_is_this_machine() {
         for name in ["localhost", "LOCALHOST", "localhost.", "iam.localhost"] {
             assert!(is_this_machine(name), "{name}");
         }

@@ -1,13 +1,12 @@
 //! `NO_PROXY`: which servers are reached without a proxy.
 //!
-//! The list is read as Go's `golang.org/x/net/http/httpproxy` reads it, which kubectl, Terraform and the
-//! Vault CLI use: names with their subdomains, `.example.com` and `*.example.com` for subdomains alone,
-//! addresses, networks, any of them with a port, and `*`. curl's one difference is kept too: a leading dot
-//! also covers the name itself.
+//! The list is parsed like in Go's `golang.org/x/net/http/httpproxy`, which kubectl, Terraform and the Vault CLI use:
+//! names with their subdomains, `.example.com` and `*.example.com` for subdomains only, addresses, networks, any of
+//! them with a port, and `*`. As in curl, a leading dot also covers the name itself.
 
 use std::net::IpAddr;
 
-/// Whether `host` and `port` are on a list.
+/// Whether a list covers `host` and `port`.
 pub(super) fn covers(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     list.split([',', ' ', '\t'])
@@ -39,7 +38,7 @@ fn item_covers(item: &str, host: &str, port: u16) -> bool {
         && (host == name || host.strip_suffix(&name).is_some_and(|before| before.ends_with('.')))
 }
 
-/// The port behind a name or an address. An IPv6 address has its own colons.
+/// Splits off the port of a name or an address. An IPv6 address contains colons itself.
 fn split_port(item: &str) -> (&str, Option<u16>) {
     if let Some((address, port)) = item.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return (address, port.strip_prefix(':').and_then(|port| port.parse().ok()));
@@ -74,7 +73,7 @@ mod tests {
     use super::covers;
 
     #[test]
-    fn a_list_covers_what_go_programs_take_it_to_cover() {
+    fn a_list_covers_the_same_hosts_as_in_go_programs() {
         for (list, host, port) in [
             ("*", "iam.example", 443),
             ("iam.example", "iam.example", 443),

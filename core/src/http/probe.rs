@@ -1,4 +1,4 @@
-//! How long each step of a connection takes, for `doctor`.
+//! Measures each step of a connection, for `doctor`.
 
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::foreign_text::Message;
 
-/// How long each step took, up to the first that failed. The error itself comes from a request.
+/// How long each step took, up to the first failure. The error itself comes from a request.
 #[derive(Debug, Default)]
 pub struct Steps {
     pub name: Option<Duration>,
@@ -21,14 +21,14 @@ pub struct Steps {
 }
 
 impl Http {
-    /// Whether the certificate authorities can be read, and what is wrong with some of them.
+    /// Whether the certificate authorities can be read, and problems of some of them.
     pub fn trust(&self, env: &Env) -> Result<Vec<Message>> {
         let ca_file = self.ca_file.as_deref();
         tls::client_config(ca_file, &"the certificate authorities".into())?;
-        Ok(authorities::doubts(ca_file, env))
+        Ok(authorities::authority_problems(ca_file, env))
     }
 
-    /// Takes each step to a server by itself, without a proxy, in `limit` at most.
+    /// Takes each step to a server separately, without a proxy, in `limit` at most.
     pub async fn steps(
         &self,
         endpoint: &Endpoint,
@@ -41,7 +41,7 @@ impl Http {
             .then(|| tls::client_config_by(options, ca_file, &endpoint.host()))
             .transpose()?;
         let (host, port) = endpoint.host_and_port();
-        // The system's resolver cannot be broken off, so it has a thread to hang in.
+        // The system's resolver cannot be interrupted, so it runs on its own thread.
         let taken = tokio::task::spawn_blocking(move || take(&host, port, config, limit));
         Ok(match tokio::time::timeout(limit, taken).await {
             Ok(Ok(steps)) => steps,
@@ -52,7 +52,7 @@ impl Http {
 
 fn take(host: &str, port: u16, config: Option<ClientConfig>, limit: Duration) -> Steps {
     let mut steps = Steps::default();
-    // What it came to before something failed stays in `steps`.
+    // `steps` has the steps before the failure.
     let _ = try_to_take(&mut steps, host, port, config, limit);
     steps
 }

@@ -7,16 +7,16 @@ use reqwest::Url;
 
 use super::endpoint;
 
-/// The address of a proxy. It may hold a password, so it is never printed whole.
+/// The address of a proxy. It can contain a password, so it is never printed whole.
 #[derive(Clone)]
 pub struct ProxyAddress(Url);
 
 impl ProxyAddress {
-    /// Reads `http://`, `https://`, `socks4://`, `socks4a://`, `socks5://` or `socks5h://` and
-    /// `[user:password@]host:port`; without a scheme it is `http://`.
+    /// Parses `http://`, `https://`, `socks4://`, `socks4a://`, `socks5://` or `socks5h://` and
+    /// `[user:password@]host:port`. The default scheme is `http://`.
     ///
-    /// As in curl and kubectl, a password may hold any character: the user information ends at the last
-    /// `@`. What is percent-encoded already stays so.
+    /// As in curl and kubectl, a password can contain any character: the user information ends at the last `@`.
+    /// Percent-encoded characters are not encoded again.
     pub fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.trim().split_once("://").unwrap_or(("http", text.trim()));
         let known = matches!(
@@ -45,7 +45,7 @@ impl ProxyAddress {
         (known && is_place).then_some(Self(url))
     }
 
-    /// The whole address, with its password: for the connection, and for a digest.
+    /// The whole address with its password, for the connection and for a digest.
     pub fn expose(&self) -> &str {
         self.0.as_str()
     }
@@ -54,17 +54,17 @@ impl ProxyAddress {
         &self.0
     }
 
-    /// Whether the proxy wants addresses, so that names are looked up here (`socks4`, `socks5`).
+    /// Whether the proxy needs addresses, so that names are looked up here (`socks4`, `socks5`).
     pub(super) fn wants_addresses(&self) -> bool {
         matches!(self.0.scheme(), "socks4" | "socks5")
     }
 
-    /// Whether it speaks plain HTTP to its clients.
+    /// Whether clients connect to it with plain HTTP.
     pub(super) fn is_plain_http(&self) -> bool {
         self.0.scheme() == "http"
     }
 
-    /// Host and port, as a socket address is looked up.
+    /// Host and port, as for a lookup of a socket address.
     pub(super) fn host_and_port(&self) -> (String, u16) {
         let host = self.0.host_str().unwrap_or_default();
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -84,7 +84,7 @@ impl fmt::Debug for ProxyAddress {
     }
 }
 
-/// Percent-encodes what is not unreserved (RFC 3986 section 2.3), but for what is encoded already.
+/// Percent-encodes all characters that are not unreserved (RFC 3986 section 2.3) and not encoded already.
 fn encode(text: &str, encoded: &mut String) {
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_may_hold_any_character() {
+    fn a_password_can_contain_any_character() {
         for (text, user, password) in [
             ("http://user:p@ss@proxy.example:3128", "user", "p%40ss"),
             ("http://user:a:b@proxy.example:3128", "user", "a%3Ab"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_of_a_proxy_is_not_taken_for_one() {
+    fn an_invalid_proxy_address_is_rejected() {
         for text in
             ["", "http://", "ftp://proxy.example", "http://proxy example:1", "http://proxy:99999"]
         {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxys_password_is_not_printed() {
+    fn a_proxy_password_is_not_printed() {
         let proxy = ProxyAddress::parse("http://user:hunter2@proxy.example:3128").unwrap();
         assert_eq!(format!("{proxy:?}"), "http://proxy.example:3128/");
     }

@@ -1,6 +1,6 @@
-//! Failures of a proxy, recognized by the text of the HTTP client's errors.
+//! Proxy failures, recognised by the error texts of the HTTP client.
 //!
-//! The HTTP client has no public types for them. Tests against real proxies notice when a text changes.
+//! The HTTP client has no public types for them. Tests with real proxies fail when a text changes.
 
 use super::failure::Way;
 use crate::foreign_text::{ForeignText, Message};
@@ -9,18 +9,18 @@ use std::error::Error as StdError;
 
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum ProxyFailure {
-    /// It was not reached.
+    /// It could not be reached.
     Unreached,
-    /// It wants a user and a password, or others than it was given.
+    /// It requires a user and a password, or rejected the given ones.
     Credentials,
-    /// It answered and did not connect: why, if it gives a reason.
+    /// It refused to connect, with its reason if it gave one.
     Refused(Option<ForeignText>),
-    /// It broke off, or does not speak the protocol of a proxy.
+    /// It closed the connection, or does not speak the protocol.
     BrokeOff,
 }
 
 impl ProxyFailure {
-    /// The failure of a proxy that one cause of an error describes.
+    /// The proxy failure that one cause of an error describes.
     pub(super) fn read(cause: &(dyn StdError + 'static)) -> Option<Self> {
         let text = cause.to_string();
         if let Some(problem) = text.strip_prefix("tunnel error: ") {
@@ -41,15 +41,15 @@ impl ProxyFailure {
         })
     }
 
-    /// Whether it may well do better in a moment.
+    /// Whether a retry may succeed.
     ///
-    /// A proxy that refuses may do so because of the password, and says no more of it than its status,
-    /// which the HTTP client keeps to itself. A wrong password that is tried over and over locks accounts.
+    /// A refusal may be due to the password, but the HTTP client hides its status. Retries with a wrong password can
+    /// lock an account.
     pub(super) const fn is_passing(&self) -> bool {
         matches!(self, Self::Unreached | Self::BrokeOff)
     }
 
-    /// What happened on the way to `host`, and a hint. `cause` is the error of the system.
+    /// The error text and the hint for a failure on the way to `host`. `cause` is the system's error.
     pub(super) fn explained(
         &self,
         host: &Message,
@@ -60,7 +60,7 @@ impl ProxyFailure {
         let offered: Vec<Message> = way.offered.iter().cloned().map(Message::from).collect();
         match self {
             Self::Unreached => {
-                // A SOCKS proxy's failure hides what the system said, so that was found out again.
+                // The failure of a SOCKS proxy hides the system's error, so that came from a second connection.
                 let hidden = cause.starts_with("SOCKS error");
                 let cause = match (&way.proxy_cause, hidden) {
                     (Some(cause), _) => message!(": {cause}", cause),
@@ -80,7 +80,7 @@ impl ProxyFailure {
                     "the proxy does not offer Basic authentication, which is all that this program supports: it offers {}",
                     Message::join(&offered, ", ")
                 ),
-                "only Basic is spoken; run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
+                "run a local proxy that signs in for you, such as `cntlm` or `px`, and give its address with `--proxy`".into(),
             ),
             Self::Credentials => (
                 "the proxy requires a user and a password, or rejected those that it got".into(),
@@ -104,7 +104,7 @@ impl ProxyFailure {
                 )
             }
             Self::BrokeOff => (
-                "what answers as the proxy broke off, or is no proxy of this kind".into(),
+                "the proxy closed the connection, or is not a proxy of this kind".into(),
                 message!(
                     "check {address}: `http://`, `https://` or `socks5://`, and the port",
                     address

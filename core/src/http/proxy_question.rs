@@ -1,5 +1,5 @@
-//! A second request to a proxy that has failed, for what the HTTP client does not report: why it is not reached,
-//! and which authentication schemes it offers.
+//! A second request to a proxy that has failed, to find out why it cannot be reached, and which authentication
+//! schemes it offers. The HTTP client reports neither.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use super::proxy::ProxyAddress;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
 
-/// A proxy that has just failed is not waited for.
+/// Short, because the proxy has just failed.
 const PROXY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// No header of an answer is longer.
+/// More than the head of any answer.
 const MAX_ANSWER: usize = 16 * 1024;
 
-/// Why a connection to the proxy is not made, if that is still so.
+/// Why the proxy cannot be reached, if it still cannot.
 pub(super) async fn why_unreached(proxy: &ProxyAddress) -> Option<Message> {
     let connected =
         tokio::time::timeout(PROXY_TIMEOUT, TcpStream::connect(proxy.host_and_port())).await;
     connected.ok()?.err().map(|error| plain(&error))
 }
 
-/// The ways to sign in that a proxy offers (`Proxy-Authenticate`, RFC 9110 section 11.7.1). The question is
-/// put without credentials, so that a wrong password is not tried once more.
+/// The authentication schemes that a proxy offers (`Proxy-Authenticate`, RFC 9110 section 11.7.1). The request has no
+/// credentials, so that a wrong password is not tried again.
 pub(super) async fn offered_schemes(proxy: &ProxyAddress, host: &str) -> Vec<ForeignText> {
     if !proxy.is_plain_http() {
         return Vec::new();
     }
-    let asked = tokio::time::timeout(PROXY_TIMEOUT, ask(proxy, host)).await;
-    let head = asked.ok().and_then(Result::ok).unwrap_or_default();
+    let answer = tokio::time::timeout(PROXY_TIMEOUT, ask(proxy, host)).await;
+    let head = answer.ok().and_then(Result::ok).unwrap_or_default();
     schemes(&head)
 }
 
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ways_to_sign_in_are_read_from_the_head_of_the_answer() {
+    fn authentication_schemes_are_read_from_the_head_of_the_answer() {
         let head = "HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nproxy-authenticate: NTLM\r\nX: y\r\n\r\nProxy-Authenticate: Basic";
         assert_eq!(schemes(head), [ForeignText::new("Negotiate"), ForeignText::new("NTLM")]);
         assert!(schemes("HTTP/1.1 200 OK\r\nProxy-Authenticate: NTLM\r\n\r\n").is_empty());

@@ -1,8 +1,8 @@
-//! A record of this run's requests, for `doctor --report`: addresses, statuses, names of headers, and the shapes of
-//! what was sent and answered. It is off unless it is started.
+//! Records this run's requests for `doctor --report`: addresses, statuses, header names, and the shapes of requests
+//! and answers. It is off until it is started.
 //!
-//! Security: values are recorded of a few names only, none of which is the name of a secret, and as foreign text. Of
-//! every other value there is the kind and the length.
+//! Security: values are recorded only for a few names, none of which names a secret, and as foreign text. Of every
+//! other value, only the kind and the length are recorded.
 
 use std::cell::RefCell;
 
@@ -14,16 +14,16 @@ use super::{Body, HttpRequest};
 use crate::clock::Timestamp;
 use crate::foreign_text::ForeignText;
 
-/// More than any run of `doctor` has.
-const MOST_CALLS: usize = 200;
+/// More than any run of `doctor` sends.
+const MAX_CALLS: usize = 200;
 
 /// How many items of an array are recorded.
-const MOST_ITEMS: usize = 8;
+const MAX_ITEMS: usize = 8;
 
-/// How deep a document is recorded.
+/// The recorded depth of a document.
 const DEPTH: usize = 6;
 
-/// The names whose values are recorded: what the protocols say of tokens, errors, and published documents.
+/// The names whose values are recorded: parts of the token protocols, errors, and published documents.
 const NAMES: &[&str] = &[
     // Token exchange (RFC 8693), in the request and in the answer.
     "grant_type",
@@ -54,7 +54,7 @@ const NAMES: &[&str] = &[
     "e",
 ];
 
-/// The ends of such names in discovery documents.
+/// The endings of such names in discovery documents.
 const ENDS: &[&str] = &["_endpoint", "_supported"];
 
 thread_local! {
@@ -62,17 +62,17 @@ thread_local! {
     static CALLS: RefCell<Option<Vec<Value>>> = const { RefCell::new(None) };
 }
 
-/// Records the requests from now on.
+/// Starts to record requests.
 pub fn start() {
     CALLS.set(Some(Vec::new()));
 }
 
-/// The requests that have been recorded.
+/// The recorded requests.
 pub fn take() -> Vec<Value> {
     CALLS.take().unwrap_or_default()
 }
 
-/// Records a request and its answer. `None` is a body that was not read.
+/// Records a request and its answer. `None` means that the body was not read.
 pub(super) fn add(
     request: &HttpRequest<'_>,
     url: &Url,
@@ -81,7 +81,7 @@ pub(super) fn add(
     body: Option<&[u8]>,
 ) {
     CALLS.with_borrow_mut(|calls| {
-        if let Some(calls) = calls.as_mut().filter(|calls| calls.len() < MOST_CALLS) {
+        if let Some(calls) = calls.as_mut().filter(|calls| calls.len() < MAX_CALLS) {
             calls.push(call(request, url, status, headers, body));
         }
     });
@@ -146,8 +146,8 @@ fn shape(name: &str, value: &Value, depth: usize) -> Value {
             object.iter().map(entry).collect::<Map<_, _>>().into()
         }
         Value::Array(items) => {
-            let left_out = items.len().saturating_sub(MOST_ITEMS);
-            let shapes = items.iter().take(MOST_ITEMS).map(|item| shape(name, item, depth - 1));
+            let left_out = items.len().saturating_sub(MAX_ITEMS);
+            let shapes = items.iter().take(MAX_ITEMS).map(|item| shape(name, item, depth - 1));
             let left_out = (left_out > 0).then(|| format!("and {left_out} more").into());
             shapes.chain(left_out).collect::<Vec<_>>().into()
         }
@@ -159,7 +159,7 @@ fn shape(name: &str, value: &Value, depth: usize) -> Value {
     }
 }
 
-/// The kind and the length of a text. Of a time, its form.
+/// The kind and the length of a text. For a time, its format.
 fn described(text: &str) -> String {
     if Timestamp::parse_rfc3339(text).is_some() {
         let form = text.replace(|c: char| c.is_ascii_digit(), "0");
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_recorded_and_no_value_that_could_be_a_secret() {
+    fn names_are_recorded_and_secret_values_are_not() {
         let body = json!({
             "access_token": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln",
             "iamToken": "t1.9euelZrPmJuVkpmMlc2Lz5yR",

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Which way requests to a server go.
+/// The route of requests to a server.
 #[derive(Debug)]
 pub enum Route {
     Direct { why: Message },
@@ -19,13 +19,13 @@ const HTTPS: [Var; 2] = [env::HTTPS_PROXY, env::HTTPS_PROXY_LOWER];
 const ALL: [Var; 2] = [env::ALL_PROXY, env::ALL_PROXY_LOWER];
 const NO: [Var; 2] = [env::NO_PROXY, env::NO_PROXY_LOWER];
 
-/// Decides the way to a server: by the proxy that is set for it, else by the environment, else by what the
-/// system says (macOS, Windows). A variable that holds no address of a proxy is an error: to go
-/// without it would be a surprise.
+/// Chooses the route to a server: the proxy that is set for it, otherwise the environment, otherwise the system's
+/// settings (macOS, Windows). A variable with an invalid proxy address is an error, because a direct connection would
+/// be a surprise.
 pub(super) fn decide(endpoint: &Endpoint, set: Option<&ProxyAddress>, env: &Env) -> Result<Route> {
     let direct = |why| Ok(Route::Direct { why });
     if !endpoint.is_tls() {
-        // Security: plain http is for this machine only. A proxy would take it elsewhere.
+        // Security: plain http is only allowed on this machine. A proxy is not.
         return direct("plain http is for this machine only".into());
     }
     let (address, why) = match set {
@@ -47,7 +47,7 @@ pub(super) fn decide(endpoint: &Endpoint, set: Option<&ProxyAddress>, env: &Env)
     }
 }
 
-/// Security: the value is not quoted, as it may hold a password.
+/// Security: the value is not quoted, because it can contain a password.
 fn read(var: Var, value: &str) -> Result<ProxyAddress> {
     ProxyAddress::parse(value).ok_or_else(|| Error::Value {
         origin: var.name.into(),
@@ -55,7 +55,7 @@ fn read(var: Var, value: &str) -> Result<ProxyAddress> {
     })
 }
 
-/// The proxy of the system's settings. On Linux there are none beside the environment.
+/// The proxy in the system's settings. Linux has none besides the environment.
 #[cfg(any(target_os = "macos", windows))]
 fn system(endpoint: &Endpoint) -> Option<ProxyAddress> {
     let uri = endpoint.as_str().parse::<http::Uri>().ok()?;
@@ -76,7 +76,7 @@ impl Route {
         }
     }
 
-    /// The way in words: `through the proxy ADDRESS (HTTPS_PROXY is set)`.
+    /// Describes the route: `through the proxy ADDRESS (HTTPS_PROXY is set)`.
     pub fn described(&self) -> Message {
         match self {
             Self::Direct { why } => message!("without a proxy ({why})", why),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_is_told_with_the_reason() {
+    fn the_route_is_described_with_its_reason() {
         let set = Some("http://user:hunter2@proxy.example:3128");
         let iam = "https://iam.example";
         assert_eq!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_no_proxy_is_an_error_that_does_not_quote_it() {
+    fn an_invalid_proxy_variable_is_an_error_that_does_not_quote_it() {
         let error =
             described(None, "https://iam.example", &[("HTTPS_PROXY", "ftp://me:hunter2@x")]);
         assert!(error.starts_with("HTTPS_PROXY: is not the address of a proxy"), "{error}");

@@ -1,24 +1,24 @@
-//! Connection options of one server, where it has its own: authorities, client certificate, proxy.
+//! Connection options of one server: authorities, client certificate, proxy.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::{ProxyAddress, authorities};
 
-/// Connection options of one server. The default is what every server has.
+/// Connection options of one server. The default is for a server without options.
 #[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
     /// The authorities to trust, instead of all others.
     pub authorities: Option<Authorities>,
     pub certificate: Option<ClientCertificate>,
-    /// The name that the server's certificate must be for, instead of the one in its address. The handshake
-    /// still requests the address's name: the HTTP client cannot change that.
+    /// The name that the server's certificate must be for, instead of the one in its address. The handshake still
+    /// sends the name in the address (SNI), because the HTTP client cannot change that.
     pub server_name: Option<String>,
     /// Whether to accept any certificate. Security: a man in the middle can then read and change everything.
     pub skip_verify: bool,
     /// The proxy, instead of the run's.
     pub proxy: Option<ProxyAddress>,
-    /// The hints of its errors.
+    /// The hints for its errors.
     pub advice: Advice,
 }
 
@@ -29,28 +29,28 @@ pub enum Authorities {
     Folder(PathBuf),
     Text {
         pem: String,
-        /// The setting that holds it.
+        /// The setting that the text comes from.
         origin: String,
     },
 }
 
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
-    /// The PEM file of the certificate, and of those between it and the authority.
+    /// The PEM file of the certificate and the intermediate ones.
     pub chain: PathBuf,
     /// The PEM file of the key.
     pub key: PathBuf,
 }
 
-/// Hints for failures on the way to a server.
+/// Hints for failures to reach a server.
 #[derive(Clone, Copy)]
 pub struct Advice {
     /// For a redirect.
     pub redirect: &'static str,
-    /// For a certificate of an unknown authority, if no authorities are set.
+    /// For a certificate of an unknown authority, if no authorities are configured.
     pub authority: &'static str,
     pub authority_settings: &'static str,
-    /// For a certificate of another name.
+    /// For a certificate for another name.
     pub name: &'static str,
 }
 

@@ -25,16 +25,16 @@ use crate::message;
 use crate::private_file;
 use crate::secret_file;
 
-/// The TLS configuration of a client for plain http: it trusts no authority, and reads no file to
-/// know that. A container without certificate authorities can use it.
+/// The TLS configuration of a client for plain http. It trusts no authority and reads no files, so a container
+/// without certificate authorities can use it.
 pub(super) fn unused_config() -> Result<ClientConfig> {
     Ok(builder(Arc::new(default_provider()))?
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth())
 }
 
-/// The TLS configuration. Reading the system's authorities takes milliseconds, so it is made once a
-/// run, and only when something is about to be sent.
+/// The TLS configuration. Reading the system's authorities takes milliseconds, so this is done once per run, and only
+/// before a request.
 pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<ClientConfig> {
     let provider = Arc::new(default_provider());
     let (usual, given) = system_verifier(ca_file, &provider, what)?;
@@ -45,7 +45,7 @@ pub(super) fn client_config(ca_file: Option<&Path>, what: &Message) -> Result<Cl
         .with_no_client_auth())
 }
 
-/// The TLS configuration for a server that has settings of its own.
+/// The TLS configuration for a server with its own options.
 pub(super) fn client_config_by(
     options: &ServerOptions,
     ca_file: Option<&Path>,
@@ -71,7 +71,7 @@ pub(super) fn client_config_by(
     }
 }
 
-/// A verifier, and the authorities that the user has given.
+/// A verifier, and the configured authorities.
 type Trusting = (Arc<dyn ServerCertVerifier>, Vec<CertificateDer<'static>>);
 
 fn system_verifier(
@@ -88,7 +88,7 @@ fn system_verifier(
         }
         None => {
             let provider = Arc::clone(provider);
-            // Wine cannot add authorities to its own, not even none.
+            // Wine cannot add authorities to its own, not even an empty list.
             let verifier = if cfg!(windows) && given.is_empty() {
                 Verifier::new(provider)
             } else {
@@ -101,10 +101,10 @@ fn system_verifier(
     Ok((verifier, given))
 }
 
-/// The system's authorities cannot be used, and no others were given.
+/// The system's authorities cannot be used, and no others are configured.
 fn no_authorities(what: &Message, error: rustls::Error) -> Error {
     debug!(error = %ForeignText::new(&error.to_string()), "no authorities");
-    let (problem, hint): (Message, _) = match authorities::doubt_about_environment(&Env::Real) {
+    let (problem, hint): (Message, _) = match authorities::environment_problem(&Env::Real) {
         Some(problem) => (
             problem,
             "correct the variable, unset it to trust the system's authorities, or give a PEM file with `--ca-file`",
@@ -126,7 +126,7 @@ fn no_authorities(what: &Message, error: rustls::Error) -> Error {
     }
 }
 
-/// A verifier that trusts these authorities and no others.
+/// A verifier that trusts only these authorities.
 fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
     let verifier = verifier_by(given.iter().cloned(), provider).map_err(Error::internal)?;
@@ -188,7 +188,7 @@ fn with_certificate(
     })?;
     accept(chain.certificates, key).map_err(|error| {
         debug!(error = %ForeignText::new(&error.to_string()), "refused");
-        let problem = message!("does not go with the certificate `{}`", shown(chain_path));
+        let problem = message!("does not match the certificate `{}`", shown(chain_path));
         unfit(KEY, key_path, problem, "give the key that the certificate was made for")
     })
 }

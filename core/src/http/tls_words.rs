@@ -10,7 +10,7 @@ use crate::env::Env;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What ring verifies (`rustls::crypto::ring::ALL_SIGNATURE_ALGORITHMS`).
+/// The algorithms that ring verifies (`rustls::crypto::ring::ALL_SIGNATURE_ALGORITHMS`).
 const SUPPORTED: &str =
     "have the server, and its authority, use an RSA key or one of P-256, P-384 or Ed25519";
 
@@ -61,7 +61,7 @@ pub(super) fn reason(error: &Error) -> Message {
     .into()
 }
 
-/// What to do about a server's certificate.
+/// How to fix a problem with a server's certificate.
 pub(super) fn hint(error: &Error, way: &Way<'_>) -> Message {
     let problem = match error {
         Error::InvalidCertificate(problem) => problem,
@@ -82,14 +82,14 @@ way.advice.name.into()
         problem if is_authority(problem) => {
             "give this certificate itself with `--ca-file`, or have the server use one that is signed by it".into()
         }
-        _ if way.has_authorities => match authorities::doubts(way.ca_file, &Env::Real).first() {
+        _ if way.has_authorities => match authorities::authority_problems(way.ca_file, &Env::Real).first() {
             Some(doubt) => message!("{doubt}; correct it, if it is the one that is missing", doubt),
             None => message!(
                 "the certificate authorities of {} did not sign it: add the one that did; `openssl s_client -showcerts -connect HOST:PORT` shows the chain",
                 way.advice.authority_settings
             ),
         },
-        _ => match authorities::doubt_about_environment(&Env::Real) {
+        _ => match authorities::environment_problem(&Env::Real) {
             Some(doubt) => message!("{doubt}; correct or unset the variable", doubt),
             None => way.advice.authority.into(),
         },
@@ -109,8 +109,8 @@ pub(super) fn proxy_hint(error: &Error) -> Message {
     }
 }
 
-/// Whether an authority's certificate was shown as a server's. webpki's error for this has no variant
-/// here, and no type that can be named.
+/// Whether the server sent the certificate of an authority as its own. webpki's error for this has no variant here,
+/// and its type has no public name.
 pub(super) fn is_authority(problem: &CertificateError) -> bool {
     is_other(problem, "CaUsedAsEndEntity")
 }

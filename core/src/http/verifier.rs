@@ -13,14 +13,14 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::tls_words;
 
-/// The usual verifier, with what the settings of one server change of it.
+/// The usual verifier, with the changes of one server's options.
 #[derive(Debug)]
 pub(super) struct Adapted {
     usual: Arc<dyn ServerCertVerifier>,
-    /// The name that the certificate must be for, instead of the address's.
+    /// The name that the certificate must be for, instead of the one in the address.
     name: Option<ServerName<'static>>,
-    /// The authorities that the user has given. One of them is accepted as the server's own certificate:
-    /// OpenSSL and Go accept it, and people who have one server give its certificate.
+    /// The authorities that the user has configured. One of them is accepted as the server's own certificate: OpenSSL
+    /// and Go accept it, and users of a single server configure its certificate.
     given: Vec<CertificateDer<'static>>,
 }
 
@@ -34,7 +34,7 @@ impl Adapted {
     }
 }
 
-/// Whether the certificate failed only for want of an authority above it. Its dates were checked before.
+/// Whether only the authority above the certificate is missing. Its dates were checked before.
 fn lacks_authority(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
@@ -87,7 +87,7 @@ impl ServerCertVerifier for Adapted {
     }
 }
 
-/// Security: takes any certificate. What is left of TLS keeps out those who only listen.
+/// Security: accepts any certificate. TLS then protects only against those who cannot change the traffic.
 #[derive(Debug)]
 pub(super) struct NotVerified {
     algorithms: WebPkiSupportedAlgorithms,

@@ -1,12 +1,12 @@
 //! The system's keyring: the Secret Service of a desktop (GNOME Keyring, KWallet, KeePassXC), the Keychain of
 //! macOS, the Credential Manager of Windows.
 //!
-//! It is opened on first use. Calls run on a thread of their own, with a deadline, so that a keyring that hangs
-//! does not hang the run. `system` makes them, with the crates of the `keyring` family.
+//! It is opened on first use. Calls run on their own thread with a deadline, so that a hanging keyring does not hang
+//! the run. `system` makes them, with the crates of the `keyring` family.
 //!
-//! While a prompt is open (a password, or `KeePassXC`'s confirmation for each item), a call may take as long as
-//! the run, and a notice is shown on a terminal. Without a prompt, the keyring has to answer within 3 s. Each has
-//! an error of its own. Background processes open no prompt.
+//! While a prompt is open (a password, or `KeePassXC`'s confirmation for each item), a call may take as long as the
+//! run, and a notice is shown on a terminal. Without a prompt, the keyring must answer within 3 s. Each case has its
+//! own error. Background processes open no prompt.
 //!
 //! Values are text, because `KWallet` stores nothing else. `parts` splits those that are too large for Windows.
 
@@ -31,7 +31,7 @@ pub use prompts::forbid_prompts;
 const SERVICE: &str = "yc-id-token";
 
 /// How long a keyring may be silent: a healthy one answers within a tenth of a second.
-const PATIENCE: Duration = Duration::from_secs(3);
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a person may take to answer a prompt. On a terminal, a silent keyring gets as much, because some show a
 /// window without a prompt on the bus.
@@ -73,7 +73,7 @@ pub struct Keyring {
 struct Worker {
     jobs: mpsc::Sender<Job>,
     prompts: Prompts,
-    /// Why the worker was abandoned. It is not waited for again.
+    /// Why the worker was abandoned. It is not used again.
     given_up: OnceLock<Problem>,
 }
 
@@ -156,8 +156,8 @@ impl Keyring {
         let (patience, people) = match (is_at_terminal(), self.deadline) {
             (true, _) => (self.people, self.people),
             // Without a terminal, a prompt may take the time limit of the run.
-            (false, Some(deadline)) => (PATIENCE, deadline.budget()),
-            (false, None) => (self.people.min(PATIENCE), self.people),
+            (false, Some(deadline)) => (SILENCE_TIMEOUT, deadline.budget()),
+            (false, None) => (self.people.min(SILENCE_TIMEOUT), self.people),
         };
         loop {
             let asks = prompts.is_open();
@@ -179,14 +179,14 @@ impl Keyring {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             if asks {
-                // Once the prompt is gone, the keyring gets its own time again.
+                // After the prompt, the keyring gets its full time again.
                 quiet_since = Instant::now();
             }
         }
     }
 }
 
-/// Whether a person can see that the run waits.
+/// Whether a user can see the notice.
 pub fn is_at_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
@@ -323,7 +323,7 @@ mod tests {
             hang();
             Err(Problem::Empty)
         };
-        // Until its thread has come so far, it is a slow one.
+        // Before its thread reaches the prompt, the keyring only looks slow.
         let told = |_: &usize| matches!(soon(asks).open(), Err(Problem::Unanswered(_)));
         assert!((0..1000).find(told).is_some());
     }
@@ -332,7 +332,7 @@ mod tests {
     fn a_prompt_may_take_longer_than_a_silent_keyring() {
         let answered: Opener = |prompts| {
             prompts.set_open(true);
-            std::thread::sleep(PATIENCE + 2 * TICK);
+            std::thread::sleep(SILENCE_TIMEOUT + 2 * TICK);
             prompts.set_open(false);
             Ok(Box::new(fake::Fake::default()))
         };

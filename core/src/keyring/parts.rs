@@ -1,4 +1,4 @@
-//! The items of a value in the keyring: one if it is small, else one that refers to the parts, and the parts.
+//! The items of a value in the keyring: one if it is small; otherwise one that refers to the parts, and the parts.
 //!
 //! ```text
 //! NAME      yc-id-token 1 <SHA-256 of the value, hexadecimal> 0
@@ -29,7 +29,7 @@ use crate::message;
 const MAGIC: &str = "yc-id-token 1 ";
 
 /// The limit on the number of parts; no key or credential needs as many.
-const MOST: usize = 40;
+const MAX_PARTS: usize = 40;
 
 /// The set of names of the parts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +75,7 @@ impl<'a> Head<'a> {
             Some(parts) => (parts, Place::B),
             None => (parts.strip_suffix('a').unwrap_or(parts), Place::A),
         };
-        let parts = parts.parse().ok().filter(|parts| *parts <= MOST)?;
+        let parts = parts.parse().ok().filter(|parts| *parts <= MAX_PARTS)?;
         Some(Self { digest, parts, place, value })
     }
 }
@@ -83,7 +83,7 @@ impl<'a> Head<'a> {
 pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<String>>, Problem> {
     let Some(text) = items.get(name)? else { return Ok(None) };
     let Some(head) = Head::parse(&text) else {
-        debug!(name, "the item in the keyring is not what was written, and is not used");
+        debug!(name, "the item in the keyring is corrupt, and is not used");
         return Ok(None);
     };
     let mut value = Zeroizing::new(String::with_capacity(items.capacity() * head.parts.max(1)));
@@ -95,7 +95,7 @@ pub(super) fn get(items: &mut dyn Items, name: &str) -> Result<Option<Zeroizing<
     }
     let is_whole = Digest::of(value.as_bytes()).to_hex() == head.digest;
     if !is_whole {
-        debug!(name, "the item in the keyring is not whole, and is not used");
+        debug!(name, "the item in the keyring is incomplete, and is not used");
     }
     Ok(is_whole.then_some(value))
 }
@@ -105,7 +105,7 @@ pub(super) fn set(items: &mut dyn Items, name: &str, value: &str) -> Result<(), 
     let old = old.as_deref().and_then(|text| Head::parse(text));
     let limit = items.capacity();
     let pieces = if value.len() <= limit { Vec::new() } else { pieces(value, limit) };
-    if pieces.len() > MOST {
+    if pieces.len() > MAX_PARTS {
         return Err(Problem::Failed(message!("a value of {} bytes is too large", value.len())));
     }
     let place = old.as_ref().map_or(Place::A, |old| old.place.other());
@@ -186,7 +186,7 @@ mod tests {
         }
         assert!(remove(&mut fake, "n").unwrap());
         assert!(fake.items.is_empty());
-        assert!(set(&mut fake, "n", &"x".repeat(MOST * LIMIT + 1)).is_err());
+        assert!(set(&mut fake, "n", &"x".repeat(MAX_PARTS * LIMIT + 1)).is_err());
         assert!(fake.items.is_empty());
     }
 
@@ -204,7 +204,7 @@ mod tests {
                 };
                 assert_eq!(read(&mut fake), None, "{name}");
                 set(&mut fake, "n", &large("z")).unwrap();
-                assert_eq!(read(&mut fake), Some(large("z")), "and the next is kept all the same");
+                assert_eq!(read(&mut fake), Some(large("z")), "and the next one is stored");
                 remove(&mut fake, "n").unwrap();
                 assert!(fake.items.is_empty(), "{:?}", fake.items.keys());
             }

@@ -74,7 +74,7 @@ impl Problem {
                 "if the program that provides the keyring hangs, such as `gnome-keyring-daemon`, end it: it is started again when it is needed"
             }
             Self::Failed(_) => {
-                "check that the system's own program for keyrings can open it, and run this again"
+                "check that the system's own keyring program can open it, and run this again"
             }
         }
     }
@@ -83,7 +83,7 @@ impl Problem {
         matches!(self, Self::Locked | Self::Unanswered(_) | Self::Declined)
     }
 
-    /// The error of a run: `what` it cannot do, and how it could do `otherwise`, without the keyring.
+    /// The error of a run: `what` cannot be done, and how to do it `otherwise`, without the keyring.
     pub fn into_error(
         self,
         what: impl Into<Message>,

@@ -64,7 +64,7 @@ impl Items for System {
         match self.entry(name)?.get_secret() {
             Ok(secret) => {
                 let secret = Zeroizing::new(secret);
-                // An item that is not text is not ours.
+                // An item that is not text is from another program.
                 Ok(std::str::from_utf8(&secret).ok().map(|text| Zeroizing::new(text.to_owned())))
             }
             Err(Error::NoEntry) => Ok(None),
@@ -85,7 +85,7 @@ impl Items for System {
     }
 }
 
-/// Security: some of these errors hold the secret, so none is printed whole.
+/// Security: some of these errors contain the secret, so none is printed whole.
 fn problem(error: Error) -> Problem {
     match error {
         Error::NoStorageAccess(_) => Problem::Locked,

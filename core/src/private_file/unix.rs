@@ -10,14 +10,14 @@ use rustix::fs::{Dir, Mode, OFlags};
 
 use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600).custom_flags(flags(OFlags::NOFOLLOW));
     options
 }
 
-/// The standard library would end the program over a folder that cannot be closed.
+/// The standard library ends the program if a folder cannot be closed.
 pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let open = rustix::fs::open(folder, flags, Mode::empty())?;
@@ -30,7 +30,7 @@ pub(super) fn list(folder: &Path, limit: usize) -> io::Result<Vec<PathBuf>> {
 }
 
 pub(super) fn set_access(file: &File, access: Access) -> io::Result<()> {
-    // The group first: the old one is not to read it for a moment.
+    // The group is set first, so that the old group cannot read the file in between.
     if access.group.is_some() {
         fchown(file, None, access.group)?;
     }
@@ -47,8 +47,8 @@ pub(super) fn open_own(path: &Path) -> io::Result<File> {
     options_without_waiting().read(true).open(path)
 }
 
-/// Without NONBLOCK, opening a pipe in the file's place would wait for ever; without NOCTTY, a terminal
-/// there could become this process's.
+/// Without NONBLOCK, opening a pipe at this path could wait for ever; without NOCTTY, a terminal there could become
+/// this process's.
 pub(super) fn options_without_waiting() -> OpenOptions {
     let mut options = options();
     options.custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY));
@@ -58,7 +58,7 @@ pub(super) fn options_without_waiting() -> OpenOptions {
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
     let without_waiting = flags(OFlags::NONBLOCK | OFlags::NOCTTY);
     match options().read(true).custom_flags(without_waiting).open(path) {
-        // A regular file on which another system has a lease, which it gives up when the file is opened.
+        // A regular file on which another system has a lease, which ends when the file is opened.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => File::open(path),
         opened => opened,
     }
@@ -87,7 +87,8 @@ pub(super) fn is_of_another_user(metadata: &Metadata) -> bool {
     own_uid() != 0 && metadata.uid() != own_uid()
 }
 
-/// A pipe is from a process of this user's or root's, or nothing would come of opening it.
+/// The problem of a file that other users can write. A pipe is not checked, because only this user or root can pass
+/// one.
 pub(super) fn writable_by_others(metadata: &Metadata) -> Option<&'static str> {
     if !metadata.is_file() {
         None
@@ -102,12 +103,12 @@ pub(super) fn writable_by_others(metadata: &Metadata) -> Option<&'static str> {
 
 pub(super) fn too_open(metadata: &Metadata) -> Option<u32> {
     let forbidden = if metadata.uid() == own_uid() { 0o077 } else { 0o007 };
-    // The two ends of a pipe have no permissions worth the name.
+    // The permissions of a pipe have no meaning.
     (metadata.is_file() && metadata.mode() & forbidden != 0).then_some(metadata.mode() & 0o777)
 }
 
-/// Nothing is made in a folder of another user's: root with the home of a user (`sudo -E`) would
-/// leave folders there that the user's own programs cannot enter.
+/// Creates nothing in a folder of another user: root with the home of a user (`sudo -E`) would leave folders there
+/// that the user's own programs cannot enter.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     let above = path.ancestors().skip(1).find_map(|above| std::fs::metadata(above).ok());
     if above.is_some_and(|above| above.uid() != 0 && above.uid() != own_uid()) {
@@ -120,7 +121,7 @@ pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     is_closed(path)
 }
 
-/// The folders that this makes are closed to others from the beginning.
+/// New folders are closed to others from the beginning.
 pub(super) fn private_folders<'a, 'b, 'c>(
     builder: &'c mut tempfile::Builder<'a, 'b>,
 ) -> &'c mut tempfile::Builder<'a, 'b> {
@@ -128,17 +129,17 @@ pub(super) fn private_folders<'a, 'b, 'c>(
 }
 
 pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    if folder_of_ours(path, metadata)? == 0 {
+    if own_folder(path, metadata)? == 0 {
         return Ok(());
     }
     std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
     is_closed(path)
 }
 
-/// Some file systems (FAT, WSL's `DrvFs`) accept a change of the mode, and ignore it.
+/// Some file systems (FAT, WSL's `DrvFs`) accept a change of the mode and ignore it.
 fn is_closed(path: &Path) -> io::Result<()> {
     let metadata = std::fs::symlink_metadata(path)?;
-    if folder_of_ours(path, &metadata)? == 0 {
+    if own_folder(path, &metadata)? == 0 {
         return Ok(());
     }
     Err(io::Error::new(
@@ -147,8 +148,8 @@ fn is_closed(path: &Path) -> io::Result<()> {
     ))
 }
 
-/// Whether a file is on a file system that has no permissions of its own, so that `chmod` cannot
-/// close it. By the magic numbers of linux/magic.h: FAT, exFAT, NTFS (fuse), 9P (WSL's `DrvFs`).
+/// Whether a file is on a file system without permissions, so that `chmod` cannot close it. By the magic numbers of
+/// linux/magic.h: FAT, exFAT, NTFS (fuse), 9P (WSL's `DrvFs`).
 #[cfg(target_os = "linux")]
 pub(super) fn has_no_permissions(path: &Path) -> bool {
     const WITHOUT: [i64; 5] = [0x4D44, 0x2011_BAB0, 0x5346_544E, 0x6573_5546, 0x0102_1997];
@@ -167,7 +168,7 @@ pub(super) fn has_no_permissions(_: &Path) -> bool {
     false
 }
 
-pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
+pub(super) fn own_folder(_: &Path, metadata: &Metadata) -> io::Result<u32> {
     if !metadata.is_dir() {
         return Err(io::Error::new(io::ErrorKind::NotADirectory, "it is not a directory"));
     }
@@ -183,7 +184,7 @@ pub(super) fn space_left(folder: &Path) -> Option<u64> {
     system.f_bavail.checked_mul(system.f_frsize)
 }
 
-/// Asked for once: a hit reads three files.
+/// Called once, because a hit reads three files.
 fn own_uid() -> u32 {
     static UID: OnceLock<u32> = OnceLock::new();
     *UID.get_or_init(|| rustix::process::geteuid().as_raw())

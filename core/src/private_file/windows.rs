@@ -1,8 +1,8 @@
-//! Private files on Windows. Its profile folders are closed to others, so there is little to check.
+//! Private files on Windows. Its profile folders are closed to others, so little is checked.
 
 use super::{Access, File, Metadata, OpenOptions, Path, PathBuf, io};
 
-#[expect(clippy::disallowed_methods, reason = "this is the room")]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 pub(super) fn options() -> OpenOptions {
     OpenOptions::new()
 }
@@ -70,10 +70,10 @@ pub(super) const fn private_folders<'a, 'b, 'c>(
 }
 
 pub(super) fn close_folder(path: &Path, metadata: &Metadata) -> io::Result<()> {
-    folder_of_ours(path, metadata).map(drop)
+    own_folder(path, metadata).map(drop)
 }
 
-pub(super) fn folder_of_ours(_: &Path, metadata: &Metadata) -> io::Result<u32> {
+pub(super) fn own_folder(_: &Path, metadata: &Metadata) -> io::Result<u32> {
     if metadata.is_dir() {
         Ok(0)
     } else {

@@ -1,13 +1,13 @@
-//! A sleep that includes the time for which the machine is suspended. The timers of the network runtime stop then,
-//! so that a credential would be renewed too late by that much.
+//! A sleep that includes the time for which the machine is suspended. The network runtime's timers stop then, so that
+//! a credential would be renewed too late.
 //!
-//! On Linux it is one timer of the kernel, without a wake-up before it ends.
+//! On Linux it is one timer of the kernel, without other wake-ups.
 
 use std::time::Duration;
 
 use crate::clock::Clock;
 
-/// Sleeps for this long, by a clock.
+/// Sleeps for this long by this clock.
 pub(crate) async fn sleep(clock: Clock, duration: Duration) {
     #[cfg(test)]
     if let Clock::Simulated(time) = clock {
@@ -31,7 +31,7 @@ async fn by_kernel(duration: Duration) -> std::io::Result<()> {
     let timer =
         timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
     let never = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // Zero would switch the timer off.
+    // Zero would disable the timer.
     let duration = duration.max(Duration::from_millis(1));
     let it_value = Timespec::try_from(duration).map_err(|_| std::io::ErrorKind::InvalidInput)?;
     timerfd_settime(
@@ -44,7 +44,7 @@ async fn by_kernel(duration: Duration) -> std::io::Result<()> {
     timer.readable().await.map(drop)
 }
 
-/// Looks at the clock again and again.
+/// Checks the clock repeatedly.
 async fn by_looking(clock: Clock, duration: Duration) {
     const LONGEST: Duration = Duration::from_secs(30);
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use crate::error::{Error, Result};
 
-/// Does work to its end.
+/// Runs work to its end.
 #[inline(never)]
 pub fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     #[cfg(unix)]
@@ -13,13 +13,13 @@ pub fn block_on(work: Pin<&mut dyn Future<Output = Result<()>>>) -> Result<()> {
     let runtime =
         runtime.map_err(|error| Error::denied("cannot start the network runtime", error))?;
     let result = runtime.block_on(work);
-    // A name lookup that hangs in the system's resolver must not hold up the exit.
+    // A name lookup that hangs in the system's resolver must not delay the exit.
     runtime.shutdown_background();
     result
 }
 
-/// Checks that the system allows the sockets that every networked run opens: for events, for signals, and for
-/// two servers. The runtime panics if it cannot have a pair of sockets.
+/// Checks that the system allows the sockets of every networked run: for events, signals, and two servers. The
+/// runtime panics if it cannot create a pair of sockets.
 #[cfg(unix)]
 fn check_descriptors() -> Result<()> {
     use std::os::unix::net::UnixStream;

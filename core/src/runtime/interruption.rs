@@ -1,11 +1,11 @@
-//! What ends a run that waits: a signal, or the end of its parent.
+//! Ends a waiting run: on a signal, or at the end of its parent.
 //!
-//! kubectl and Terraform, when they are killed, leave their helper running. Its answer has no reader any more,
-//! so it ends too, and stops everything that it has started.
+//! When kubectl and Terraform are killed, their helper keeps running. Its answer has no reader, so it ends too, and
+//! stops all programs that it has started.
 
 use crate::error::Error;
 
-/// Completes when this run has to end, with the error for it. `what` is what it was getting.
+/// Completes when this run must end, with the error. `what` names what the run was getting.
 #[cfg(unix)]
 pub(super) async fn interruption(
     what: &crate::foreign_text::Message,
@@ -14,7 +14,7 @@ pub(super) async fn interruption(
     unix::interruption(what, watches_parent).await
 }
 
-/// On Windows a console ends its programs by itself.
+/// On Windows, the console ends its programs itself.
 #[cfg(windows)]
 pub(super) async fn interruption(_: &str, _: bool) -> Error {
     std::future::pending().await
@@ -71,8 +71,8 @@ mod unix {
         }
     }
 
-    /// Whether this process was started to ignore a signal (proc(5), `SigIgn`), as by `nohup` or by a shell
-    /// that runs it in the background.
+    /// Whether this process was started with a signal ignored (proc(5), `SigIgn`), as by `nohup` or by a shell for
+    /// background jobs.
     pub fn is_ignored(number: i32) -> bool {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,4 +1,4 @@
-//! The network runtime, and waiting in it: with a spinner, until the work is done or the run has to end.
+//! The network runtime, and waiting in it: with a spinner, until the work is done or the run must end.
 
 mod alarm;
 mod block_on;
@@ -24,8 +24,8 @@ pub fn finish<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     })
 }
 
-/// Waits for work, unless this run has to end. The spinner shows what it is `doing`, and the error of an
-/// interruption `what` it was getting.
+/// Waits for work, unless this run must end. The spinner shows what it is `doing`; `what` names the work in the error
+/// of an interruption.
 pub fn wait_beside<T>(
     spinner: &Spinner,
     doing: &Message,
@@ -35,7 +35,7 @@ pub fn wait_beside<T>(
     wait(spinner, doing, what, true, async { Ok(work.await) })
 }
 
-/// Waits for work, unless this run has to end: by a signal or, if it watches its parent, with that.
+/// Waits for work, unless this run must end: on a signal or, if it watches its parent, at its end.
 pub(crate) fn wait<T>(
     spinner: &Spinner,
     doing: &Message,
@@ -56,7 +56,7 @@ fn wait_for(
 ) -> Result<()> {
     block_on(pin!(async {
         tokio::select! {
-            // First, so that signals are caught before the work starts a program, which they must end too.
+            // Polled first, so that signals are caught before the work starts a program, which they must end too.
             biased;
             error = interruption::interruption(what, watches_parent) => Err(error),
             () = work => Ok(()),
@@ -65,10 +65,10 @@ fn wait_for(
     }))
 }
 
-/// Something to wait for.
+/// Work to wait for.
 type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 
-/// Does work of any type by `wait`, which is compiled once for all of them.
+/// Runs work of any type with `wait`, which is compiled only once.
 fn as_one_type<T>(
     work: impl Future<Output = Result<T>>,
     wait: impl FnOnce(Work<'_>) -> Result<()>,

@@ -1,5 +1,5 @@
-//! `[agent]` of the configuration file: the files that `agent` keeps and the endpoints that it serves, as text with the
-//! place of each value. What the values mean is checked by the agent, which takes the same from its flags.
+//! `[agent]` of the configuration file: the files that `agent` keeps fresh and the endpoints that it serves, as text
+//! with the place of each value. The agent checks the values, because it reads the same ones from its flags.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,11 @@ use crate::message;
 pub struct AgentTables {
     pub files: Vec<AgentFile>,
     pub endpoints: Vec<AgentEndpoint>,
-    /// The configuration file and its text, so that all is read from one text.
+    /// The configuration file and its text, so that all tables are read from one text.
     pub text: Option<(PathBuf, String)>,
 }
 
-/// A file that the agent keeps, of the configuration file or of the command line.
+/// A file that the agent keeps fresh, from the configuration file or the command line.
 #[derive(Debug, Default)]
 pub struct AgentFile {
     pub profile: Option<Setting<String>>,
@@ -40,26 +40,28 @@ pub struct AgentFile {
     pub remove_on_exit: bool,
 }
 
-/// An endpoint that the agent serves, of the configuration file or of the command line.
+/// An endpoint that the agent serves, from the configuration file or the command line.
 #[derive(Debug, Default)]
 pub struct AgentEndpoint {
     pub kind: Option<Setting<String>>,
     pub listen: Option<Setting<String>>,
     pub profile: Option<Setting<String>>,
-    /// The only audiences that it answers for.
+    /// The only audiences that it serves.
     pub audiences: Vec<String>,
     /// The file that the agent writes a secret into.
     pub secret_file: Option<Setting<PathBuf>>,
-    /// The credential configuration of Google's libraries that has the secret.
+    /// The credential configuration for Google's libraries, which contains the secret.
     pub credential_file: Option<Setting<PathBuf>>,
 }
 
 const TABLES: &[&str] = &["endpoints", "files"];
 
-const ENDPOINT_KEYS: &[&str] =
+/// The keys of `[[agent.endpoints]]`.
+pub const ENDPOINT_KEYS: &[&str] =
     &["audiences", "credential_file", "listen", "profile", "secret_file", "type"];
 
-const FILE_KEYS: &[&str] = &[
+/// The keys of `[[agent.files]]`.
+pub const FILE_KEYS: &[&str] = &[
     "audience",
     "format",
     "group",
@@ -72,7 +74,7 @@ const FILE_KEYS: &[&str] = &[
     "signal",
 ];
 
-/// Reads `[agent]`, with a function that can go on after a mistake; nothing is there without a configuration file.
+/// Reads `[agent]`, with a function that may continue after an error. Without a configuration file, all is empty.
 pub fn agent_tables(
     flags: &Flags,
     env: &Env,
@@ -89,7 +91,7 @@ pub fn agent_tables(
     Ok(AgentTables { text: Some((path, content)), ..tables })
 }
 
-/// Reads the tables, with a function that can go on after a mistake.
+/// Reads the tables, with a function that may continue after an error.
 pub(super) fn read(
     file: &File<'_>,
     home: Option<&Path>,
@@ -153,7 +155,7 @@ impl<'a> Reader<'a> {
     fn file(&self) -> Result<AgentFile> {
         let path = self.path("path")?;
         if path.is_none() {
-            return Err(self.layer.lacks("path", "add `path = \"/run/…\"`"));
+            return Err(self.layer.missing_key("path", "add `path = \"/run/…\"`"));
         }
         let remove_on_exit = self.setting("remove_on_exit", Kind::Bool)?;
         Ok(AgentFile {
@@ -173,12 +175,12 @@ impl<'a> Reader<'a> {
     fn endpoint(&self) -> Result<AgentEndpoint> {
         let (kind, listen) = (self.text("type")?, self.text("listen")?);
         if kind.is_none() {
-            return Err(self.layer.lacks("type", "add `type = \"token\"`, for example"));
+            return Err(self.layer.missing_key("type", "add `type = \"token\"`, for example"));
         }
         if listen.is_none() {
             return Err(self
                 .layer
-                .lacks("listen", "add `listen = \"127.0.0.1:9911\"`, for example"));
+                .missing_key("listen", "add `listen = \"127.0.0.1:9911\"`, for example"));
         }
         Ok(AgentEndpoint {
             kind,
@@ -214,7 +216,7 @@ impl<'a> Reader<'a> {
 }
 
 impl AgentFile {
-    /// Where the file is set, for errors that are about no value of it.
+    /// The place of the file, for errors that are not about one of its values.
     pub fn origin(&self) -> Origin {
         self.path.as_ref().map_or(Origin::BuiltIn, |path| path.origin.clone())
     }

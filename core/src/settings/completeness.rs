@@ -1,4 +1,4 @@
-//! Whether every row does all that a setting does: these tests fail for a place that a row does not reach.
+//! Tests that every row has everything that a setting needs.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ fn rows() -> impl Iterator<Item = (&'static str, &'static Field)> {
     tables.flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
 }
 
-/// A value that is not the built-in one.
+/// A value that differs from the built-in one.
 fn sample(field: &Field) -> String {
     let text = match (field.kind, field.offer) {
         (_, Offer::Words(words) | Offer::Named(words, "installations")) => {
@@ -40,7 +40,7 @@ fn load(file: &str, variable: Option<&'static str>, value: &str, flags: &Flags) 
         .unwrap_or_else(|error| panic!("{file}, {variable:?}: {error}"))
 }
 
-/// The name by which people are told of a setting.
+/// The name of a setting in messages.
 fn shown_as(table: &str, field: &Field) -> String {
     let says_identity = [schema::KEY_FILE, schema::IAM_TOKEN_FILE];
     if says_identity.iter().any(|other| other.is(field)) {
@@ -55,7 +55,7 @@ fn origin(settings: &Settings, name: &str) -> Option<Origin> {
 }
 
 #[test]
-fn the_names_of_a_setting_are_one_name() {
+fn the_names_of_a_setting_are_consistent() {
     for (table, field) in rows() {
         let name = field.key.replace('_', "-");
         assert!(field.flag.is_empty() || field.flag == format!("--{name}"), "{field:?}");
@@ -68,7 +68,7 @@ fn the_names_of_a_setting_are_one_name() {
 }
 
 #[test]
-fn the_help_says_what_a_setting_is_and_what_it_can_be() {
+fn the_help_describes_a_setting_and_its_values() {
     for (_, field) in rows() {
         let takes_value = !matches!(field.kind, Kind::Switch | Kind::Count);
         assert_eq!(takes_value, !field.value_name.is_empty(), "{field:?}");
@@ -77,7 +77,7 @@ fn the_help_says_what_a_setting_is_and_what_it_can_be() {
             assert!(field.help.ends_with(&format!("[default: {text}]")), "{field:?}");
         }
         if let Offer::Words(words) | Offer::Named(words, _) = field.offer {
-            // What needs a table of its own cannot be given in a word.
+            // An identity that needs a table cannot be set by one word.
             let words = words().into_iter().filter(|word| *word != "token-command");
             for word in words {
                 assert!(field.help.contains(word), "{word}: {field:?}");
@@ -87,7 +87,7 @@ fn the_help_says_what_a_setting_is_and_what_it_can_be() {
 }
 
 #[test]
-fn a_setting_is_read_from_every_place_and_shown_with_it() {
+fn a_setting_is_read_from_every_source_and_shown_with_it() {
     for (table, field) in rows().filter(|(_, field)| field.is_in_file) {
         let (name, value) = (shown_as(table, field), sample(field));
         let written = match field.kind {
@@ -111,7 +111,7 @@ fn a_setting_is_read_from_every_place_and_shown_with_it() {
 }
 
 #[test]
-fn what_a_setting_of_the_program_decides_is_in_the_fingerprint() {
+fn a_setting_that_decides_something_is_in_the_fingerprint() {
     let fingerprint = |flags: &Flags| load("", None, "", flags).fingerprint(&Env::Fake([].into()));
     let base = fingerprint(&Flags::default());
     for field in COMMON.settings.iter().filter(|field| field.is_in_file) {

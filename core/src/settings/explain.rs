@@ -1,4 +1,4 @@
-//! The settings as `status` and `doctor` show them: each with its value and where that came from.
+//! The settings as `status` and `doctor` show them, each with its value and origin.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,20 +13,20 @@ use super::{
 };
 use crate::http::ProxyAddress;
 
-/// A setting as it is shown.
+/// A setting as shown to users.
 #[derive(Debug)]
 pub struct Explained {
-    /// Its key in the configuration file, behind the name of its table and a dot if it is a consumer's.
+    /// Its key in the configuration file, prefixed with the table and a dot if it is a consumer's.
     pub name: Message,
     pub value: Message,
     pub origin: Origin,
 }
 
 impl Settings {
-    /// All that is set, in the order of their names but for the profile, which comes first.
+    /// All settings that are set, ordered by name, with the profile first.
     pub fn explained(&self) -> Vec<Explained> {
         let mut all: Vec<Explained> = self.resolved.rows().iter().map(explained).collect();
-        all.extend(told("identity", self.identity.as_ref(), IdentitySetting::shown));
+        all.extend(explained_setting("identity", self.identity.as_ref(), IdentitySetting::shown));
         let unset = COMMON.settings.iter().filter(|field| self.own(field).is_none());
         all.extend(unset.filter_map(|field| {
             let (name, value) = (field.key.into(), field.built_in?.into());
@@ -37,11 +37,11 @@ impl Settings {
         }
         let by_table = |it: &Explained| (it.name.contains('.'), it.name.to_string());
         all.sort_by_key(by_table);
-        let profile = told("profile", self.profile.as_ref(), |name| shown(name));
+        let profile = explained_setting("profile", self.profile.as_ref(), |name| shown(name));
         profile.into_iter().chain(all).collect()
     }
 
-    /// The endpoints of Yandex Cloud that are used where none is set.
+    /// The endpoints of Yandex Cloud that are used by default.
     fn built_in_endpoints(&self) -> impl Iterator<Item = Explained> {
         let Installation { iam_endpoint, oauth_endpoint, .. } = &self.installation;
         let known = [
@@ -74,7 +74,7 @@ fn explained(Row { table, field, setting }: &Row) -> Explained {
     Explained { name, value, origin: setting.origin.clone() }
 }
 
-fn told<T>(
+fn explained_setting<T>(
     name: impl Into<Message>,
     setting: Option<&Setting<T>>,
     text: impl FnOnce(&T) -> Message,
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_in_the_wrong_place_is_not_told() {
+    fn a_misplaced_secret_is_not_shown() {
         for secret in [
             "t1.9euelZrPmJuVkpmMlc2Lz5yR",
             "hvs.CAESIJ3n8mGQ2vK1x5uP0q",

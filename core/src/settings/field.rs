@@ -1,5 +1,5 @@
-//! What a setting is: the row that its flag, its variable, its key in the file, its help and its completion
-//! are made of. The rows of the program are in [`super::schema`], those of a consumer in the consumer's file.
+//! A row that defines one setting: its flag, variable, key in the file, help and completion. The rows of the program
+//! are in [`super::schema`], those of a consumer in the consumer's file.
 
 use std::ops::Range;
 
@@ -18,53 +18,56 @@ pub struct Field {
     /// Its variable; empty if it has none.
     pub variable: &'static str,
     pub kind: Kind,
-    /// What stands for the value in the help.
+    /// The placeholder for the value in the help.
     pub value_name: &'static str,
-    /// What it is, and its default in brackets.
+    /// Its description, with the default in brackets.
     pub help: &'static str,
-    /// The text that counts where it is not set.
+    /// The default value, as text.
     pub built_in: Option<&'static str>,
     pub decides: Decides,
     /// Whether it can be set in the configuration file.
     pub is_in_file: bool,
-    /// The one command below the consumer's that has the flag; empty if all have it.
+    /// The only subcommand that has the flag; empty if all have it.
     pub command: &'static str,
-    /// What a shell offers for its value.
+    pub group: Group,
+    /// Whether `-h` lists its flag. `--help` lists all.
+    pub is_essential: bool,
+    /// How shells complete its value.
     pub offer: Offer,
-    /// Another program's variable that is read where nothing else sets it.
+    /// Another program's variable, which is read if nothing else sets the setting.
     pub shared: Option<Var>,
 }
 
-/// The settings of a consumer: the name of its table in a profile, and what can be set in it.
+/// The settings of a consumer: the name of its table in a profile, and the rows.
 #[derive(Debug)]
 pub struct Table {
-    /// The table's name, which is the subcommand's too.
+    /// The table's name, which is also the subcommand's.
     pub name: &'static str,
-    /// The heading of its flags in the help; empty for those without one.
+    /// The heading of its flags in the help; empty if it has no flags.
     pub heading: &'static str,
-    /// What can be set in it.
+    /// The settings of the table.
     pub settings: &'static [Field],
 }
 
-/// The kind of a setting's value. Once it is read, it is text.
+/// The kind of a setting's value, which is passed as text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     Text,
-    /// A file or folder: `~/` is the home folder, and a relative path in the file starts where that is.
+    /// A file or folder. `~/` is the home folder; a relative path in the file is relative to the file's folder.
     Path,
     /// A file whose name need not be UTF-8.
     File,
-    /// The file of an authorized key, in a variable also its content.
+    /// The file of an authorized key; a variable can also contain the key itself.
     Key,
-    /// The address of a proxy, which can hold a password.
+    /// The address of a proxy, which can contain a password.
     Proxy,
     /// A time: text, or a bare number of seconds.
     Time,
     /// `true` or `false`.
     Bool,
-    /// `true` or `false`, as a flag without a value.
+    /// `true` or `false`; the flag has no value.
     Switch,
-    /// A list of words. As text, they stand in lines.
+    /// A list of words. As text, they are separated by line breaks.
     Words,
     /// How often a flag is given.
     Count,
@@ -72,25 +75,54 @@ pub enum Kind {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decides {
-    /// What is obtained: it is part of a request.
+    /// *What* is obtained: it is part of a request.
     What,
-    /// How it is obtained: a failure is forgotten when it changes.
+    /// *How* it is obtained: a change invalidates remembered failures.
     How,
     /// Neither.
     Nothing,
 }
 
+/// What an option is about: its heading in the help.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Group {
+    /// It is listed under the heading of its table.
+    OfTable,
+    Authentication,
+    Token,
+    Cache,
+    Network,
+    Diagnostics,
+}
+
+impl Group {
+    /// Those with a heading, in the order of the help.
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::Token, Self::Cache, Self::Network, Self::Diagnostics];
+
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::OfTable => "",
+            Self::Authentication => "Authentication",
+            Self::Token => "Token",
+            Self::Cache => "Cache",
+            Self::Network => "Network",
+            Self::Diagnostics => "Diagnostics",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Offer {
-    /// Nothing, or files, which shells offer by themselves.
+    /// No completion, or files, which shells complete by themselves.
     Nothing,
     Words(fn() -> Vec<&'static str>),
-    /// These words, and the names of the tables below one of the configuration file.
+    /// These words, and the names of the tables below this one in the configuration file.
     Named(fn() -> Vec<&'static str>, &'static str),
 }
 
 impl Field {
-    /// A setting that decides what is obtained, and can be set in every place.
+    /// A setting that decides what is obtained, and can be set everywhere.
     pub const fn new(
         kind: Kind,
         key: &'static str,
@@ -108,6 +140,8 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
+            group: Group::OfTable,
+            is_essential: false,
             offer: Offer::Nothing,
             shared: None,
         }
@@ -119,14 +153,14 @@ impl Field {
         self
     }
 
-    /// With a value where nothing is set.
+    /// Sets the default value.
     #[must_use]
     pub const fn built_in(mut self, value: &'static str) -> Self {
         self.built_in = Some(value);
         self
     }
 
-    /// Deciding something else than what is obtained.
+    /// Sets what the setting decides.
     #[must_use]
     pub const fn decides(mut self, decides: Decides) -> Self {
         self.decides = decides;
@@ -146,12 +180,24 @@ impl Field {
     }
 
     #[must_use]
+    pub const fn group(mut self, group: Group) -> Self {
+        self.group = group;
+        self
+    }
+
+    #[must_use]
+    pub const fn essential(mut self) -> Self {
+        self.is_essential = true;
+        self
+    }
+
+    #[must_use]
     pub const fn offers(mut self, offer: Offer) -> Self {
         self.offer = offer;
         self
     }
 
-    /// With another program's variable below all else.
+    /// Adds another program's variable, with the lowest precedence.
     #[must_use]
     pub const fn shared(mut self, var: Var) -> Self {
         self.shared = Some(var);
@@ -162,12 +208,12 @@ impl Field {
         Var { name: self.variable, doc: self.help }
     }
 
-    /// Whether it is this setting.
+    /// Whether both are the same setting.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.variable == other.variable && self.flag == other.flag
     }
 
-    /// Its flag as clap describes it, by an ID that is the flag itself.
+    /// Its flag for clap; the ID is the flag itself.
     pub(super) fn arg(&self) -> Arg {
         let arg = Arg::new(self.flag).long(self.flag.trim_start_matches('-')).help(self.help);
         match self.kind {
@@ -185,7 +231,7 @@ impl Field {
 }
 
 impl Kind {
-    /// A value of the file as text; or the place of what is not of this kind, and the type that it has.
+    /// A value of the file as text; or the place of a value of another kind, and its type.
     pub(super) fn read(
         self,
         value: &Spanned<DeValue<'_>>,
@@ -204,7 +250,7 @@ impl Kind {
         }
     }
 
-    /// What a value of the file must be, and how it is written.
+    /// The expected kind of value in the file, and an example.
     pub(super) const fn described(self) -> (&'static str, &'static str) {
         match self {
             Self::Text | Self::Path | Self::File | Self::Key | Self::Proxy | Self::Count => {

@@ -1,4 +1,4 @@
-//! The configuration file, read as far as one run needs it.
+//! The configuration file. A run reads only the tables that it needs.
 //!
 //! ```toml
 //! default_profile = "NAME"        # the profile of runs that name none
@@ -11,8 +11,8 @@
 //! [[agent.files]]                 # a file that `agent` keeps fresh
 //! ```
 //!
-//! Only the tables that this run uses are checked key by key, so that one profile's mistake does not
-//! take the others down.
+//! Keys are checked only in the tables that this run uses, so that a mistake in one profile does not break the
+//! others.
 
 use std::io;
 use std::ops::Range;
@@ -31,24 +31,24 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file::{self, Unread};
 
-/// The key of the profile that is used by runs that name none.
+/// The key of the profile for runs that name none.
 pub(super) const DEFAULT_PROFILE: &str = "default_profile";
 
-/// The keys of the file itself.
+/// The keys at the top level of the file.
 pub(super) const ROOT_KEYS: &[&str] =
     &[DEFAULT_PROFILE, "agent", "defaults", "identity", "installations", "profiles"];
 
-/// Ten thousand profiles fit.
+/// Enough for ten thousand profiles.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The text of a configuration file and where it is.
+/// The text of a configuration file, and its path.
 pub(super) struct Text {
     pub(super) path: PathBuf,
     pub(super) content: String,
 }
 
 impl Text {
-    /// Security: it names programs that are run, so it is not taken from a file that others can write.
+    /// Security: the file names programs to run, so it is refused if other users can write it.
     pub(super) fn read(path: PathBuf) -> Result<Self, Unread> {
         let bytes = private_file::read_settings(&path, LIMIT)?;
         let content = encoding::decode(bytes).map_err(|cause| {
@@ -57,7 +57,7 @@ impl Text {
         Ok(Self::of(path, content))
     }
 
-    /// A text that need not be in its file.
+    /// A text that may not be in its file yet.
     pub(super) const fn of(path: PathBuf, content: String) -> Self {
         Self { path, content }
     }
@@ -95,7 +95,7 @@ impl<'a> File<'a> {
         Ok(file)
     }
 
-    /// The same with keys that the file cannot have.
+    /// The same, without a check for unknown keys.
     pub(super) fn parse_only(source: &'a Text, consumers: &'a [&'a Table]) -> Result<Self> {
         let root = DeTable::parse(&source.content).map_err(|error| {
             let problem = error.message().lines().collect::<Vec<_>>().join(", ");
@@ -149,7 +149,7 @@ impl<'a> File<'a> {
         Ok(Some(Layer::new(self, self.table(defaults, "defaults")?, None)))
     }
 
-    /// The profile of a run that names none: the default of its consumer, or else of all.
+    /// The profile of a run that names none: the consumer's default, or the general one.
     pub(super) fn default_profile(
         &'a self,
         consumer: Option<&str>,
@@ -163,7 +163,7 @@ impl<'a> File<'a> {
         Ok(found.map(|(value, span)| Setting { value, origin: root.origin(&span) }))
     }
 
-    /// The profile of the runs of a consumer that name none, and its place.
+    /// A consumer's default profile, and its place.
     pub(super) fn own_default_profile(
         &'a self,
         consumer: &str,
@@ -174,7 +174,7 @@ impl<'a> File<'a> {
         }
     }
 
-    /// The only profile of the file.
+    /// The profile of a file that has only one.
     pub(super) fn only_profile(&self) -> Option<Setting<String>> {
         let profiles = self.root.get("profiles")?.get_ref().as_table()?;
         let (name, _) = profiles.iter().next().filter(|_| profiles.len() == 1)?;
@@ -183,7 +183,7 @@ impl<'a> File<'a> {
         Some(Setting { value, origin: Origin::OnlyProfile { path, line } })
     }
 
-    /// The table of a named identity. Its keys are checked by whoever knows its type.
+    /// The table of a named identity. The caller knows its type, and checks its keys.
     pub(super) fn identity(&'a self, name: &str) -> Result<Option<Layer<'a>>> {
         self.named("identity", name, "an identity")
     }
@@ -219,7 +219,7 @@ impl<'a> File<'a> {
         Ok(Some(Layer::new(self, self.table(value, what)?, None)))
     }
 
-    /// The table of a profile that a run uses because of `origin`.
+    /// The table of the profile that `origin` names.
     pub(super) fn find_profile(&'a self, name: &str, origin: &Origin) -> Result<Layer<'a>> {
         self.profile(name, |file, hint| Error::NoSuch {
             what: "profile",
@@ -285,7 +285,7 @@ impl<'a> File<'a> {
         self.check_keys_with(table, known, what, &mut Err)
     }
 
-    /// The same, with a function that can go on after a mistake.
+    /// The same, with a function that may continue after an error.
     pub(super) fn check_keys_with(
         &self,
         table: &DeTable<'_>,

@@ -1,4 +1,4 @@
-//! The flags of settings: what a command line gives, and how clap is told of them.
+//! The flags of settings: their description for clap, and the values that a command line gives them.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -11,17 +11,17 @@ use super::schema::{COMMON, CONFIG, VERBOSE};
 use super::{Locations, expand_home};
 use crate::env::Env;
 
-/// What a command line sets.
+/// The settings of a command line.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     given: Vec<(&'static Field, OsString)>,
-    /// A configuration that is not in its file yet: the file, and what is to stand in it. `setup` tries it so.
+    /// A configuration that is not in its file yet: the path and the new text. `setup` tests it in this way.
     pub unwritten: Option<(PathBuf, String)>,
 }
 
 impl Flags {
-    /// What the flags of these tables and of the program set, before and behind the name of a command. The one
-    /// behind it wins.
+    /// Reads the flags of these tables and of the program, before and after the name of a command. The one after it
+    /// wins.
     pub fn read(matches: &ArgMatches, tables: &[&'static Table]) -> Self {
         let mut flags = Self::default();
         let mut level = Some(matches);
@@ -41,7 +41,7 @@ impl Flags {
         flags
     }
 
-    /// The same with another value of a setting.
+    /// The same, with another value of a setting.
     #[must_use]
     pub fn with(mut self, field: &'static Field, value: impl Into<OsString>) -> Self {
         self.set(field, value.into());
@@ -53,24 +53,24 @@ impl Flags {
         self.given.push((field, value));
     }
 
-    /// The text that sets a setting.
+    /// The value of a setting as text.
     pub fn get(&self, field: &Field) -> Option<&str> {
         self.get_os(field)?.to_str()
     }
 
-    /// The value that sets a setting, which need not be UTF-8.
+    /// The value of a setting, which need not be UTF-8.
     pub fn get_os(&self, field: &Field) -> Option<&OsStr> {
         let given = self.given.iter().find(|(known, _)| known.is(field));
         given.map(|(_, value)| value.as_os_str())
     }
 
-    /// The first flag that is given of a setting which is none of these.
+    /// The first given flag of a setting that is not one of these.
     pub fn first_besides(&self, fields: &[Field]) -> Option<&'static str> {
         let mut given = self.given.iter().map(|(field, _)| *field);
         given.find(|given| !fields.iter().any(|field| field.is(given))).map(|field| field.flag)
     }
 
-    /// All that is set.
+    /// All flags that are given.
     pub fn given(&self) -> impl Iterator<Item = (&'static Field, &OsStr)> {
         self.given.iter().map(|(field, value)| (*field, value.as_os_str()))
     }
@@ -80,14 +80,14 @@ impl Flags {
         self.get(&VERBOSE).and_then(|count| count.parse().ok()).unwrap_or(0)
     }
 
-    /// The configuration file that is asked for by name, if one is.
+    /// The configuration file that a flag or a variable names, if one does.
     pub fn config_asked_for(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
         let by_flag = self.get_os(&CONFIG).map(OsStr::to_owned);
         let asked_for = by_flag.or_else(|| env.get_os(CONFIG.var())).map(PathBuf::from);
         asked_for.map(|path| expand_home(&path, locations.home.as_deref()))
     }
 
-    /// The configuration file: the one that is asked for, or else the usual one.
+    /// The configuration file: the named one, or the default one.
     pub fn config_file(&self, env: &Env, locations: &Locations) -> Option<PathBuf> {
         self.config_asked_for(env, locations).or_else(|| locations.config_file.clone())
     }
@@ -104,16 +104,25 @@ fn value(matches: &ArgMatches, field: &Field) -> OsString {
     }
 }
 
-/// The arguments of a command, and the settings that it has flags for besides those of the program.
+/// The arguments of a command, and its settings besides those of the program.
 pub trait Arguments: clap::Args {
     const TABLES: &'static [&'static Table] = &[];
+
+    /// Whether the command of this name, this one or one below it, takes the flag of a setting.
+    fn takes(_command: &str, _field: &Field) -> bool {
+        true
+    }
 }
 
 impl<T: Arguments> Arguments for Box<T> {
     const TABLES: &'static [&'static Table] = T::TABLES;
+
+    fn takes(command: &str, field: &Field) -> bool {
+        T::takes(command, field)
+    }
 }
 
-/// A command of the program, which is described when it is named.
+/// A command of the program, which is described to clap only when it is used.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedCommand {
     pub name: &'static str,
@@ -127,13 +136,13 @@ impl NamedCommand {
         Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
     }
 
-    /// The command, not described until it is found to be named.
+    /// The command, whose description is deferred until it is used.
     pub fn deferred(&self) -> Command {
         Command::new(self.name).defer(self.whole)
     }
 
-    /// The command, as far as the words behind its name need it: where they begin with the name of a command
-    /// below it, no flag stands before that.
+    /// The command, described only as far as the following words need it: if they begin with a subcommand, no flag
+    /// comes before that.
     pub fn followed_by(&self, words: &[OsString]) -> Command {
         let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
         let takes_flags = words.first().is_none_or(is_flag);
@@ -141,7 +150,7 @@ impl NamedCommand {
     }
 }
 
-/// Describes a command. Those below it are described when they are named.
+/// Describes a command. Its subcommands are described when they are used.
 fn described<A: Arguments, const TAKES_FLAGS: bool>(command: Command) -> Command {
     let command = A::augment_args(command);
     let command = command.mut_subcommands(|below| below.defer(flags_of::<A>));
@@ -149,16 +158,18 @@ fn described<A: Arguments, const TAKES_FLAGS: bool>(command: Command) -> Command
 }
 
 fn flags_of<A: Arguments>(command: Command) -> Command {
-    A::TABLES.iter().copied().chain([&COMMON]).fold(command, with_flags)
+    let tables = A::TABLES.iter().copied().chain([&COMMON]);
+    tables.fold(command, |command, table| with_flags(command, table, A::takes))
 }
 
-pub fn with_flags(command: Command, table: &Table) -> Command {
+/// Adds the flags of a table that the command takes. The help groups them later: a run without help does not pay for
+/// that.
+pub fn with_flags(command: Command, table: &Table, takes: fn(&str, &Field) -> bool) -> Command {
     let name = command.get_name().to_owned();
     let fields = table.settings.iter().filter(|field| {
-        !field.flag.is_empty() && (field.command.is_empty() || field.command == name)
+        !field.flag.is_empty()
+            && (field.command.is_empty() || field.command == name)
+            && takes(&name, field)
     });
-    command.args(fields.map(|field| {
-        let has_heading = field.command.is_empty() && !table.heading.is_empty();
-        field.arg().help_heading(has_heading.then_some(table.heading))
-    }))
+    command.args(fields.map(Field::arg))
 }

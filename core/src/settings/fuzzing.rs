@@ -1,4 +1,4 @@
-//! A configuration file, for the fuzz target of this name.
+//! Fuzzes the configuration file.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use super::{Env, File, Flags, Locations, Origin, Setting, Settings, Sources, Text, problems};
 use crate::consumer::TABLES;
 use crate::error::Result;
-use crate::fuzzing::is_told_in_two_lines;
+use crate::fuzzing::check_printed_error;
 
-/// What is wrong in a file is told in words.
+/// Every mistake in a file is reported as text.
 ///
 /// # Panics
 /// If that does not hold.
@@ -17,7 +17,7 @@ pub fn config(data: &[u8]) {
     let whole = Text::of("config.toml".into(), text.to_owned());
     for profile in [None, Some("p")] {
         if let Err(error) = resolve(&whole, profile) {
-            is_told_in_two_lines(&error);
+            check_printed_error(&error);
         }
     }
     let check = |_: &Settings| Vec::new();
@@ -30,7 +30,7 @@ pub fn config(data: &[u8]) {
         &check,
         Vec::new(),
     );
-    problems.iter().flatten().for_each(is_told_in_two_lines);
+    problems.iter().flatten().for_each(check_printed_error);
     if let Ok(file) = File::parse(&whole, TABLES) {
         for name in file.identities() {
             let _ = file.identity(name);

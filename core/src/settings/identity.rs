@@ -1,8 +1,8 @@
 //! The `identity` setting: a kind of identity, with or without its argument (`keyring:NAME`), or the name
 //! of an `[identity.NAME]` table of the configuration file.
 //!
-//! Each kind is one row below. Reading (`read`), `status`, completion and `setup` follow that row; what a kind
-//! does is in its file of `source::identity`.
+//! Each kind is one row below, which `read`, `status`, completion and `setup` follow. The code of a kind is in its
+//! file of `source::identity`.
 
 mod read;
 
@@ -12,13 +12,13 @@ use super::KeySource;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// An identity as the settings name it.
+/// An identity, as configured.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct IdentitySetting {
     pub kind: IdentityKind,
-    /// What follows the colon, or the value of the kind's own key in a table.
+    /// The text after the colon, or the value of the kind's own key in a table.
     pub argument: Option<IdentityArgument>,
-    /// Of a federation: the ID of the service account to act as, if a table sets it.
+    /// For a federation: the ID of the service account to act as, if a table sets it.
     pub service_account: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub struct IdentitySetting {
 pub enum IdentityArgument {
     /// Where an authorized key is.
     Key(KeySource),
-    /// A file that holds a token.
+    /// A file with a token.
     File(PathBuf),
     /// A name or an audience.
     Text(String),
@@ -34,13 +34,13 @@ pub enum IdentityArgument {
     Command(Vec<String>),
 }
 
-/// What a kind of identity is called, and what it takes.
+/// The name of a kind, and its argument.
 #[derive(Clone, Copy)]
 struct Row {
     name: &'static str,
-    /// What its argument is, and its key in a table.
+    /// The kind of its argument, and the key in a table.
     argument: Option<(ArgumentForm, &'static str)>,
-    /// What the argument is, for the error where it is required and missing.
+    /// A description of the argument, for the error if it is required and missing.
     required: Option<&'static str>,
     /// Whether a table can set the service account to act as.
     is_federation: bool,
@@ -48,7 +48,7 @@ struct Row {
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum ArgumentForm {
-    /// The file of an authorized key. Outside of a table, a variable can hold the key instead.
+    /// The file of an authorized key. Outside of a table, a variable can contain the key instead.
     Key,
     File,
     Text,
@@ -75,10 +75,10 @@ impl Row {
 }
 
 macro_rules! identity_kinds {
-    ($($(#[$doc:meta])* $kind:ident = $row:expr,)+) => {
+    ($($(#[doc = $doc:literal])+ $kind:ident = $row:expr,)+) => {
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub enum IdentityKind {
-            $($(#[$doc])* $kind,)+
+            $($(#[doc = $doc])+ $kind,)+
         }
 
         impl IdentityKind {
@@ -87,6 +87,13 @@ macro_rules! identity_kinds {
             const fn row(self) -> Row {
                 match self {
                     $(Self::$kind => $row,)+
+                }
+            }
+
+            /// What it is, for the reference.
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$kind => concat!($($doc),+),)+
                 }
             }
         }
@@ -119,7 +126,7 @@ identity_kinds! {
         .federation(),
     /// A federation: the external OIDC token is the projected one of a pod.
     Kubernetes = Row::of("kubernetes").takes(ArgumentForm::File, "token_file").federation(),
-    /// A federation: GitHub gives the external OIDC token to a job of Actions, for an audience.
+    /// A federation: GitHub issues the external OIDC token to a job of Actions, for an audience.
     GithubActions = Row::of("github-actions")
         .takes(ArgumentForm::Text, "token_audience")
         .federation(),
@@ -152,6 +159,11 @@ impl IdentityKind {
         Self::ALL.iter().map(|kind| kind.name()).collect()
     }
 
+    /// Whether it cannot do without its argument.
+    pub const fn requires_argument(self) -> bool {
+        self.row().required.is_some()
+    }
+
     /// Whether its argument is the path of a file.
     pub const fn takes_file(self) -> bool {
         matches!(self.row().argument, Some((ArgumentForm::Key | ArgumentForm::File, _)))
@@ -159,7 +171,7 @@ impl IdentityKind {
 }
 
 impl IdentitySetting {
-    /// An identity that needs no more than its argument.
+    /// An identity with only an argument.
     pub const fn new(kind: IdentityKind, argument: Option<IdentityArgument>) -> Self {
         Self { kind, argument, service_account: None }
     }
@@ -172,7 +184,7 @@ impl IdentitySetting {
         Self::new(IdentityKind::IamToken, Some(IdentityArgument::File(file)))
     }
 
-    /// The file that it reads, if it reads one.
+    /// The file that it reads, if any.
     pub fn file(&self) -> Option<&Path> {
         match &self.argument {
             Some(IdentityArgument::Key(KeySource::File(file)) | IdentityArgument::File(file)) => {
@@ -187,12 +199,12 @@ impl IdentitySetting {
         }
     }
 
-    /// The file that it reads a secret of its own from, which only this user may read.
+    /// The file with a secret of its own, which only this user may read.
     pub fn secret_file(&self) -> Option<&Path> {
         self.file().filter(|_| !self.kind.row().is_federation)
     }
 
-    /// Its argument, where that is a text.
+    /// Its argument, if that is text.
     pub fn text(&self) -> Option<&str> {
         match &self.argument {
             Some(IdentityArgument::Text(text)) => Some(text),
@@ -214,7 +226,7 @@ impl IdentitySetting {
                 ForeignText::path(file)
             }
             Some(IdentityArgument::Text(text)) => ForeignText::new(text),
-            // Its arguments may hold a secret.
+            // Its arguments may contain a secret.
             Some(IdentityArgument::Command(words)) => {
                 ForeignText::new(words.first().map_or("", String::as_str))
             }

@@ -1,5 +1,5 @@
-//! An installation of Yandex Cloud: the addresses of its servers, and what its protocol differs in. The Russian one
-//! is built in; another is a table `[installations.NAME]` of the configuration file.
+//! An installation of Yandex Cloud: the addresses of its servers, and its differences in the protocol. The Russian
+//! one is built in; others are tables `[installations.NAME]` of the configuration file.
 
 use super::Setting;
 use super::file::File;
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 
-/// What is known of an installation. What is absent has to be set, or is found by its API endpoint.
+/// An installation. A missing value must be set, or is found through the API endpoint.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Installation {
     /// The API endpoint, which publishes the addresses of services.
@@ -25,18 +25,19 @@ pub struct Installation {
     pub subject_token_type: Option<String>,
 }
 
-/// The values of `subject_token_type` for a service account that are known: the one that public code sends to the
-/// vendor's server, and those that two other projects document for the same exchange. The vendor documents none.
+/// The known values of `subject_token_type` for a service account: the one that public code sends to the vendor's
+/// server, and those that two other projects document for the same exchange. The vendor documents none.
 pub const SUBJECT_TOKEN_TYPES: [&str; 3] = [
     "urn:yandex-cloud:token-type:subject_id",
     "urn:ietf:params:oauth:token-type:subject_id",
     "urn:nebius:params:oauth:token-type:subject_identifier",
 ];
 
-/// The name of the installation that is built in.
+/// The name of the built-in installation.
 pub(super) const BUILT_IN: &str = "ru";
 
-pub(super) const KEYS: &[&str] = &[
+/// The keys of `[installations.NAME]`.
+pub const KEYS: &[&str] = &[
     "assertion_audience",
     "endpoint",
     "iam_endpoint",
@@ -61,10 +62,10 @@ impl Installation {
 }
 
 impl Resolver<'_> {
-    /// The installation that is named, or the one that is built in.
+    /// The named installation, or the built-in one.
     ///
-    /// A table of the built-in one replaces single values of it. Security: one that sets another API or IAM
-    /// endpoint inherits no address, because an IAM token of one installation must not be sent to another's servers.
+    /// A table of the built-in one replaces single values. Security: a table that sets another API or IAM endpoint
+    /// inherits no addresses, because an IAM token of one installation must not be sent to another's servers.
     pub(super) fn installation(&self, named: Option<Setting<String>>) -> Result<Installation> {
         let name = named.as_ref().map_or(BUILT_IN, |named| &named.value);
         let layer = self.file.map(|file| file.installation(name)).transpose()?.flatten();
@@ -77,7 +78,7 @@ impl Resolver<'_> {
             let hint = names::nearest(&named.value, &known).map_or_else(
                 || {
                     message!(
-                        "known is {}; another is a table `[installations.{}]`",
+                        "known is {}; define another as a table `[installations.{}]`",
                         names::list(&known),
                         ForeignText::new(&named.value)
                     )
@@ -106,10 +107,10 @@ impl Resolver<'_> {
             subject_token_type: text("subject_token_type")?,
         };
         if installation.endpoint.is_none() && installation.iam_endpoint.is_none() {
-            return Err(layer.lacks("endpoint", "give its API endpoint, or `iam_endpoint`"));
+            return Err(layer.missing_key("endpoint", "give its API endpoint, or `iam_endpoint`"));
         }
         if installation.oauth_endpoint.is_none() {
-            return Err(layer.lacks("oauth_endpoint", "it is not published, so it has to be set"));
+            return Err(layer.missing_key("oauth_endpoint", "set it; it is not published"));
         }
         Ok(installation)
     }
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_iam_endpoint_of_its_own_needs_its_own_oauth_endpoint() {
+    fn another_iam_endpoint_needs_its_own_oauth_endpoint() {
         let table = "[installations.ru]\niam_endpoint = \"https://iam.example\"\n";
         let error = installation(table).unwrap_err().to_string();
         assert!(error.contains("`oauth_endpoint` is missing"), "{error}");

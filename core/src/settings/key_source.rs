@@ -16,14 +16,14 @@ use crate::foreign_text::from_base64;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum KeySource {
     File(PathBuf),
-    /// On standard input, which holds nothing else.
+    /// On standard input, which contains nothing else.
     Stdin,
     /// In a variable, as CI systems pass secrets.
     Text(KeyText),
 }
 
 impl KeySource {
-    /// Reads a variable that holds the key or names its file. A secret of another kind is refused.
+    /// Reads a variable that contains the key or names its file. A secret of another kind is refused.
     pub fn of_variable(value: &str, variable: &'static str, home: Option<&Path>) -> Result<Self> {
         if let Some(text) = KeyText::read(value, variable) {
             return Ok(Self::Text(text));
@@ -33,7 +33,7 @@ impl KeySource {
     }
 }
 
-/// The content of a key file, and the variable that it came from.
+/// The content of a key file, and its variable.
 #[derive(Clone, Eq, PartialEq)]
 pub struct KeyText {
     content: Secret,
@@ -41,7 +41,7 @@ pub struct KeyText {
 }
 
 impl KeyText {
-    /// Reads JSON, or JSON in base64. Anything else is the name of a file.
+    /// Parses JSON, or JSON in base64. Any other text is a file name.
     pub fn read(value: &str, variable: &'static str) -> Option<Self> {
         let text = value.trim_start_matches('\u{feff}').trim();
         if text.starts_with('{') {
@@ -62,8 +62,8 @@ impl KeyText {
     }
 }
 
-/// The digest takes the place of the key: the settings' fingerprint is made of `Debug`, and has to
-/// change with the key.
+/// Prints a digest instead of the key: the settings' fingerprint is computed from `Debug`, and must change with the
+/// key.
 impl fmt::Debug for KeyText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digest = Digest::of(self.content.expose().as_bytes()).to_hex();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_holds_json_or_json_in_base64_or_the_name_of_a_file() {
+    fn a_variable_has_json_or_base64_or_a_file_name() {
         let json = "{\n  \"id\": \"ajek????>>>>\"\n}";
         let wrapped = BASE64_STANDARD.encode(json).chars().collect::<Vec<_>>();
         let wrapped = wrapped.chunks(16).map(|line| line.iter().collect::<String>());
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_have_two_fingerprints_and_neither_shows_the_key() {
+    fn two_keys_have_two_fingerprints_and_are_not_shown() {
         let key = |id: &str| format!("{:?}", KeyText::read(&format!("{{\"id\":\"{id}\"}}"), "V"));
         assert_ne!(key("ajeone"), key("ajetwo"));
         assert!(!key("ajeone").contains("ajeone"));

@@ -1,4 +1,4 @@
-//! A table of the configuration file that holds settings: its values, as text, with their places.
+//! A table of settings in the configuration file: its values as text, with their places.
 
 use std::ops::Range;
 use std::path::Path;
@@ -21,7 +21,7 @@ use crate::message;
 pub(super) struct Layer<'a> {
     file: &'a File<'a>,
     pub(super) table: &'a DeTable<'a>,
-    /// How it is called in messages: `profiles.prod`.
+    /// Its name in messages: `profiles.prod`.
     pub(super) profile: Option<&'a str>,
 }
 
@@ -38,7 +38,7 @@ impl<'a> Layer<'a> {
         self.value(key, Kind::Text)
     }
 
-    /// A setting of the program, or of a consumer's table of this name, as text, and its place.
+    /// A setting of the program, or of a consumer's table with this name, as text with its place.
     pub(super) fn setting(
         &self,
         table: &str,
@@ -88,7 +88,7 @@ impl<'a> Layer<'a> {
         Ok(Some((text, value.span())))
     }
 
-    /// A list of words, which can have line breaks in them; empty if there is none.
+    /// A list of words, which can contain line breaks; empty if it is missing.
     pub(super) fn words(&self, key: &str) -> Result<Vec<String>> {
         let Some(value) = self.table.get(key) else { return Ok(Vec::new()) };
         let texts = match value.get_ref() {
@@ -109,7 +109,7 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// The origin of what stands at a place of the file.
+    /// The origin of a place in the file.
     pub(super) fn origin(&self, span: &Range<usize>) -> Origin {
         let source = self.file.source;
         match self.profile {
@@ -122,7 +122,7 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// Whether this table of an identity has no keys but these.
+    /// Checks that this table of an identity has only these keys.
     pub(super) fn check_identity(&self, keys: &[&str]) -> Result<()> {
         self.file.check_keys(self.table, keys, "an identity of this type")
     }
@@ -132,7 +132,7 @@ impl<'a> Layer<'a> {
         self.profile == Some(name)
     }
 
-    /// An error about what stands at a place of the file.
+    /// An error about a place in the file.
     pub(super) fn wrong(
         &self,
         span: &Range<usize>,
@@ -142,23 +142,23 @@ impl<'a> Layer<'a> {
         self.file.source.wrong(span, problem, hint)
     }
 
-    /// The error for a key that the table must have.
-    pub(super) fn lacks(&self, key: &'static str, hint: impl Into<Message>) -> Error {
+    /// The error for a missing key.
+    pub(super) fn missing_key(&self, key: &'static str, hint: impl Into<Message>) -> Error {
         let span = self.table.keys().next().map(Spanned::span).unwrap_or_default();
         self.wrong(&span, message!("`{key}` is missing", key), Some(hint.into()))
     }
 
-    /// The folder that relative paths in the file start from.
+    /// The folder of the file, for relative paths.
     pub(super) fn folder(&self) -> &'a Path {
         self.file.source.path.parent().unwrap_or(Path::new("."))
     }
 
-    /// Whether the table has only keys that it can have.
+    /// Checks that the table has only known keys.
     pub(super) fn check(&self) -> Result<()> {
         self.check_with(&mut Err)
     }
 
-    /// The same, with a function that can go on after a mistake.
+    /// The same, with a function that may continue after an error.
     pub(super) fn check_with(&self, report: &mut dyn FnMut(Error) -> Result<()>) -> Result<()> {
         let keys = COMMON.settings.iter().filter(|field| field.is_in_file).map(|field| field.key);
         let mut known: Vec<&str> = keys.collect();

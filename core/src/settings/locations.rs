@@ -1,25 +1,25 @@
-//! Where files are by default, by the custom of each system.
+//! Default locations of files on each system.
 
 use std::path::PathBuf;
 
 use directories::ProjectDirs;
 
-/// Where files are by default. Each is `None` where the system names no home.
+/// Default locations. Each is `None` if the system has no home folder.
 #[derive(Clone, Debug, Default)]
 pub struct Locations {
     pub home: Option<PathBuf>,
     pub config_file: Option<PathBuf>,
-    /// The folder for what is worth keeping.
+    /// The folder for permanent data.
     pub data_folder: Option<PathBuf>,
     pub cache_folder: Option<PathBuf>,
-    /// A folder of this machine and login, for locks when the cache is on a network.
+    /// A folder of this machine and login, for locks if the cache is on a network file system.
     pub runtime_folder: Option<PathBuf>,
 }
 
 impl Locations {
-    /// The custom of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
+    /// The convention of this system: XDG on Linux, `~/Library` on macOS, `AppData` on Windows.
     pub fn of_system() -> Self {
-        // A relative home would put secrets into whichever folder a program runs in.
+        // With a relative home, secrets would be stored in the current folder.
         let home = std::env::home_dir().filter(|home| home.is_absolute());
         let folders = ProjectDirs::from("", "", "yc-id-token");
         let (Some(_), Some(folders)) = (&home, folders) else {

@@ -1,4 +1,4 @@
-//! Settings: flag > environment > profile > defaults > built-in, and who won.
+//! Settings: flag > environment > profile > defaults > built-in, each with its origin.
 
 mod agent_tables;
 #[cfg(test)]
@@ -35,13 +35,15 @@ use crate::http::ProxyAddress;
 use crate::message;
 use crate::private_file::Unread;
 use crate::secret_file;
-pub use agent_tables::{AgentEndpoint, AgentFile, AgentTables, agent_tables};
+pub use agent_tables::{
+    AgentEndpoint, AgentFile, AgentTables, ENDPOINT_KEYS, FILE_KEYS, agent_tables,
+};
 pub use explain::Explained;
-pub use field::{Decides, Field, Kind, Offer, Table};
+pub use field::{Decides, Field, Group, Kind, Offer, Table};
 use file::{File, Text};
 pub use flags::{Arguments, Flags, NamedCommand, with_flags};
 pub use identity::{IdentityArgument, IdentityKind, IdentitySetting};
-pub use installation::{Installation, SUBJECT_TOKEN_TYPES};
+pub use installation::{Installation, KEYS as INSTALLATION_KEYS, SUBJECT_TOKEN_TYPES};
 pub use key_source::{KeySource, KeyText};
 pub use locations::Locations;
 pub use names::{list, nearest};
@@ -57,17 +59,17 @@ pub use whole_file::{Profile, Profiles, problems, profiles};
 
 const CONFIGURATION: &str = "the configuration file";
 
-/// What one run has been told.
+/// The settings of one run.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub profile: Option<Setting<String>>,
     /// The service account's ID, or its name in a folder.
     pub service_account: Option<Setting<String>>,
-    /// The folder that names of service accounts are looked up in.
+    /// The folder in which names of service accounts are looked up.
     pub folder_id: Option<Setting<String>>,
     /// The same, by its name in a cloud.
     pub folder_name: Option<Setting<String>>,
-    /// The cloud that names of folders are looked up in.
+    /// The cloud in which names of folders are looked up.
     pub cloud_id: Option<Setting<String>>,
     pub audience: Option<Setting<String>>,
     pub identity: Option<Setting<IdentitySetting>>,
@@ -78,14 +80,14 @@ pub struct Settings {
     pub subject_token_type: Option<Setting<String>>,
     pub yc_path: Option<Setting<PathBuf>>,
     pub installation: Installation,
-    /// Whether to get a new credential whatever is cached.
+    /// Whether to get a new credential even if one is cached.
     pub force_refresh: bool,
     /// Whether a credential past its soft point is refreshed in the background.
     pub background_refresh: Setting<bool>,
     pub cache: Setting<CacheSetting>,
-    /// The run's time budget.
+    /// The run's time limit.
     pub timeout: Setting<Duration>,
-    /// Certificate authorities to trust besides the system's.
+    /// Additional certificate authorities.
     pub ca_file: Option<Setting<PathBuf>>,
     /// The proxy, instead of the system's.
     pub proxy: Option<Setting<ProxyAddress>>,
@@ -93,15 +95,15 @@ pub struct Settings {
     pub endpoint: Option<Setting<String>>,
     pub iam_endpoint: Option<Setting<String>>,
     pub oauth_endpoint: Option<Setting<String>>,
-    /// All that is set, as text.
+    /// All settings that are set, as text.
     resolved: Resolved,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum IdTokenRoute {
-    /// By the exchange at the OAuth server.
+    /// The exchange at the OAuth server.
     Exchange,
-    /// By the vendor's own command.
+    /// The vendor's own command.
     YcCli,
 }
 
@@ -117,7 +119,7 @@ impl CacheSetting {
         [(Self::File, "file"), (Self::Keyring, "keyring"), (Self::None, "none")];
 }
 
-/// The value of a name, in a list of all values with their names.
+/// The value with a name, in a list of all values with their names.
 pub fn by_name<T: Copy>(all: &[(T, &'static str)], name: &str) -> Option<T> {
     all.iter().find(|(_, known)| *known == name).map(|(value, _)| *value)
 }
@@ -134,9 +136,9 @@ pub enum CacheSetting {
     None,
 }
 
-/// Where settings are looked up, besides the configuration file.
+/// The sources of settings, besides the configuration file.
 struct Sources<'a> {
-    /// The profile that a flag or a variable names.
+    /// The profile named by a flag or a variable.
     profile: Option<Setting<String>>,
     flags: &'a Flags,
     env: &'a Env,
@@ -146,8 +148,8 @@ struct Sources<'a> {
 }
 
 impl Settings {
-    /// The settings of this run, with those of the consumers in `tables`: the first is the one that runs, unless
-    /// these are all. `consumers` are all tables that a profile can have.
+    /// Loads the settings of this run and of the consumers in `tables`: the first is the one that runs, unless these
+    /// are all. `consumers` are all tables that a profile can have.
     pub fn load(
         flags: &Flags,
         env: &Env,
@@ -163,7 +165,7 @@ impl Settings {
         Self::resolve(file.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
     }
 
-    /// The same without the configuration file, where that is broken.
+    /// The same without the configuration file, if that is invalid.
     pub fn without_file(
         flags: &Flags,
         env: &Env,
@@ -189,7 +191,7 @@ impl Settings {
         Self::resolved(&resolver, tables, profile)
     }
 
-    /// The settings that a resolver finds.
+    /// Builds the settings from a resolver.
     fn resolved(
         resolver: &Resolver<'_>,
         tables: &[&'static Table],
@@ -207,7 +209,7 @@ impl Settings {
             all.take(&schema::KEY_FILE).map(key_source),
             all.path(&schema::IAM_TOKEN_FILE),
         )?;
-        // The identity stands for the settings that it is made of.
+        // The identity replaces the settings that it is built from.
         all.take(&schema::IAM_TOKEN_FILE);
         all.take(&schema::IDENTITY);
         Ok(Self {
@@ -249,20 +251,20 @@ impl Settings {
         })
     }
 
-    /// The same for another audience, which the caller has read and checked.
+    /// The same for another audience, which the caller has checked.
     #[must_use]
     pub fn for_audience(self, audience: &str) -> Self {
         let audience = Setting { value: audience.to_owned(), origin: Origin::BuiltIn };
         Self { audience: Some(audience), ..self }
     }
 
-    /// The value of a setting of a consumer's own.
+    /// The value of a consumer's own setting.
     pub fn own(&self, field: &Field) -> Option<Setting<String>> {
         self.resolved.text(field)
     }
 
-    /// The settings of a table that a flag or a variable of this run sets, as text, in the order of the schema. The
-    /// identity's are missing: its own value stands for them.
+    /// The settings of a table from flags and variables of this run, as text, in the order of the schema. Those of
+    /// the identity are left out: its own value replaces them.
     pub fn given(&self, table: &str) -> Vec<(&'static Field, Setting<OsString>)> {
         let is_given = |row: &&Row| {
             row.table == table
@@ -272,18 +274,18 @@ impl Settings {
         rows.map(|row| (row.field, row.setting.clone())).collect()
     }
 
-    /// Whether a setting of a consumer's own is on.
+    /// Whether a consumer's own switch is on.
     pub fn is_on(&self, field: &Field) -> Result<Setting<bool>> {
         switch(field, self.own(field))
     }
 
-    /// Whether there is a folder that names of service accounts are looked up in.
+    /// Whether a folder is set in which names of service accounts are looked up.
     pub fn has_folder(&self) -> bool {
         self.folder_id.is_some() || self.folder_name.is_some()
     }
 
-    /// A digest of all settings of the program that decide what is obtained and how, and of the variables that
-    /// decide how servers are reached. What a consumer's own settings decide is part of its requests.
+    /// A digest of all settings of the program that decide what is obtained and how, and of the variables that decide
+    /// how servers are reached. A consumer's own settings are part of its requests.
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let mut key = Key::of("settings");
         if let Some(identity) = &self.identity {
@@ -292,7 +294,7 @@ impl Settings {
         if self.installation != Installation::built_in() {
             key = key.with("installation", &format!("{:?}", self.installation));
         }
-        // `doctor` gives a run a part of the time only.
+        // `doctor` gives a run only a part of the time.
         key = key.with("timeout", &format!("{:?}", self.timeout.value));
         for Row { table, field, setting } in self.resolved.rows() {
             if table.is_empty() && field.decides != Decides::Nothing {
@@ -312,12 +314,12 @@ fn switch(field: &Field, setting: Option<Setting<String>>) -> Result<Setting<boo
     parsed(field, setting, "a switch", "`true` or `false`", parse_switch)
 }
 
-/// The names of the profiles in a configuration file; none of one that cannot be read.
+/// The names of the profiles in a configuration file; empty if it cannot be read.
 pub fn profile_names(path: PathBuf) -> Vec<String> {
     names_in_file(path, "profiles")
 }
 
-/// The names of the tables below one of a configuration file; none of one that cannot be read.
+/// The names of the tables below one in a configuration file; empty if it cannot be read.
 pub fn names_in_file(path: PathBuf, table: &str) -> Vec<String> {
     let Ok(text) = Text::read(path) else { return Vec::new() };
     let Ok(file) = File::parse(&text, &[]) else { return Vec::new() };
@@ -344,7 +346,7 @@ fn read_file(
         Some(path) => match Text::read(path.clone()) {
             Ok(text) => Some(text),
             Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
-            // Also "not a directory", for a home that is none.
+            // Also for "not a directory", if the home is a file.
             Err(_) if !path.exists() => None,
             Err(problem) => return Err(secret_file::unread_settings(CONFIGURATION, path, problem)),
         },

@@ -3,14 +3,14 @@
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// The known name that was probably meant.
+/// The known name that is most similar.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let similarity = |candidate: &&str| strsim::jaro_winkler(name, candidate);
     let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
     (similarity(&best) > 0.8).then_some(best)
 }
 
-/// Names to choose from, for a message.
+/// A list of names to choose from, for a message.
 pub fn list(names: &[&str]) -> Message {
     let quoted = |name: &&str| message!("`{}`", ForeignText::new(name));
     let shown: Vec<Message> = names.iter().take(20).map(quoted).collect();
@@ -23,7 +23,7 @@ pub fn list(names: &[&str]) -> Message {
     }
 }
 
-/// What kind of value something is.
+/// A kind of value with its article.
 pub(super) fn with_article(kind: &'static str) -> Message {
     let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     message!("{article} {kind}", article, kind)
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_to_choose_from_read_as_a_choice() {
+    fn a_list_of_names_reads_as_a_choice() {
         for (names, text) in [
             (&["a"][..], "`a`"),
             (&["a", "b"], "`a` or `b`"),

@@ -1,4 +1,4 @@
-//! Where a setting's value came from.
+//! Origins of settings' values.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use crate::error::shown;
 use crate::foreign_text::{ForeignText, Printable};
 
-/// Where a setting's value came from. The order of the variants is the order of precedence.
+/// The origin of a setting's value. The order of the variants is the order of precedence.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Origin {
     /// A flag of the command line.
     Flag(&'static str),
     /// An environment variable.
     Variable(&'static str),
-    /// The profile that was chosen, or one that it extends.
+    /// The selected profile, or one that it extends.
     Profile {
         profile: String,
         path: PathBuf,
@@ -33,18 +33,18 @@ pub enum Origin {
         /// The line, counted from 1.
         line: usize,
     },
-    /// Another program's configuration file, which we share.
+    /// The configuration file of another program.
     Shared {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
     },
-    /// The program.
+    /// The default of the program.
     BuiltIn,
 }
 
 impl Origin {
-    /// The folder of our configuration file, where relative paths in it start.
+    /// The folder of the configuration file, which relative paths in it start from.
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Profile { path, .. } | Self::Defaults { path, .. } => {
@@ -82,7 +82,7 @@ pub struct Setting<T> {
 }
 
 impl<T> Setting<T> {
-    /// Another value, from the same place.
+    /// Another value with the same origin.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
         Setting { value: change(self.value), origin: self.origin }
     }

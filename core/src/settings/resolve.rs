@@ -1,5 +1,5 @@
-//! The look-up of a setting, the same for all: flag, variable, profile and those it extends, defaults, another
-//! program's variable.
+//! Resolves settings, all in the same way: flag, variable, profile and those it extends, defaults, another program's
+//! variable.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::foreign_text::{ForeignText, Message, is_misplaced_secret};
 use crate::message;
 
-/// Looks settings up, the strongest origin first.
+/// Resolves settings, the strongest origin first.
 pub(super) struct Resolver<'a> {
     pub(super) flags: &'a Flags,
     pub(super) env: &'a Env,
@@ -25,7 +25,7 @@ pub(super) struct Resolver<'a> {
     pub(super) layers: &'a [Layer<'a>],
 }
 
-/// The settings that are set, as text.
+/// All settings that are set, as text.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resolved(Vec<Row>);
 
@@ -54,7 +54,7 @@ impl Resolved {
         self.0.iter().find(|row| row.field.is(field)).map(|row| &row.setting)
     }
 
-    /// Takes a setting out, whose value another one stands for from now on.
+    /// Removes a setting that another one replaces.
     pub(super) fn take(&mut self, field: &Field) -> Option<Setting<OsString>> {
         let at = self.0.iter().position(|row| row.field.is(field))?;
         Some(self.0.remove(at).setting)
@@ -69,7 +69,7 @@ impl Resolved {
         self.get(field).cloned().map(|setting| setting.map(PathBuf::from))
     }
 
-    /// The value that a setting's text means, or the built-in one. See [`parsed`].
+    /// The parsed value of a setting, or the built-in one. See [`parsed`].
     pub(super) fn parsed<T>(
         &self,
         field: &Field,
@@ -81,8 +81,8 @@ impl Resolved {
     }
 }
 
-/// The value that a text means, or that of the field's built-in text, or of `false` for a switch: `what` it is, and the `form` that it must
-/// have.
+/// Parses a text, or the field's built-in text, or `false` for a switch. `what` and `form` describe the value in the
+/// error.
 pub(super) fn parsed<T>(
     field: &Field,
     setting: Option<Setting<String>>,
@@ -100,7 +100,7 @@ pub(super) fn parsed<T>(
 }
 
 impl Settings {
-    /// The command that sets a setting of the program where this run reads it: in its profile, or for all runs.
+    /// The command that sets a setting where this run reads it: in its profile, or for all runs.
     pub fn set_command(&self, field: &Field, value: &'static str) -> Message {
         let key = field.key;
         match &self.profile {
@@ -116,7 +116,7 @@ impl Settings {
 }
 
 impl Resolver<'_> {
-    /// Looks up all settings of a table. Those of the program that cannot be in the file count before it is read.
+    /// Resolves all settings of a table. Those that cannot be in the file are resolved before it is read.
     pub(super) fn resolve(&self, table: &'static Table, resolved: &mut Resolved) -> Result<()> {
         let is_program = table.name.is_empty();
         for field in table.settings.iter().filter(|field| field.is_in_file || !is_program) {
@@ -127,7 +127,7 @@ impl Resolver<'_> {
         Ok(())
     }
 
-    /// The value of a setting: a path is resolved, and a text is checked.
+    /// The value of a setting, with a path resolved and a text checked.
     fn value(&self, table: &str, field: &Field) -> Result<Option<Setting<OsString>>> {
         let Some((setting, folder)) = self.first(table, field)? else { return Ok(None) };
         Ok(Some(match field.kind {
@@ -152,10 +152,10 @@ impl Resolver<'_> {
         found.map(|(setting, _)| checked(field.key, setting)).transpose()
     }
 
-    /// The value of the strongest origin, and the folder that a relative path starts in.
+    /// The value from the strongest origin, and the folder that a relative path starts from.
     fn first(&self, table: &str, field: &Field) -> Result<Option<(Setting<String>, &Path)>> {
         let here = Path::new("");
-        // The command line has refused empty values; a list without members is one too.
+        // The command line rejects empty values. A list without items is empty too.
         if let Some(value) = self.flags.get(field).filter(|value| !value.is_empty()) {
             let setting = Setting { value: value.to_owned(), origin: Origin::Flag(field.flag) };
             return Ok(Some((setting, here)));
@@ -169,13 +169,12 @@ impl Resolver<'_> {
                 return Ok(Some((Setting { value, origin }, layer.folder())));
             }
         }
-        // Empty, it counts as not set for the program whose variable it is.
+        // An empty variable of another program counts as not set, as it does for that program.
         let shared = field.shared.and_then(|var| Some((var, self.env.get(var)?)));
         Ok(shared.map(|(var, value)| (Setting { value, origin: Origin::Variable(var.name) }, here)))
     }
 
-    /// Of two settings that say the same thing in two ways, leaves the one of the stronger origin; within one
-    /// origin, the first.
+    /// Of two settings with the same meaning, keeps the one from the stronger origin; within one origin, the first.
     pub(super) fn leave_stronger(
         &self,
         resolved: &mut Resolved,
@@ -187,7 +186,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The place of an origin in the order of precedence.
+    /// The rank of an origin in the order of precedence.
     pub(super) fn rank(&self, origin: &Origin) -> usize {
         match origin {
             Origin::Flag(_) => 0,
@@ -206,7 +205,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Whether a key is said by something else than its file: a flag can name standard input, and a variable hold it.
+/// Whether a key is not in a file: a flag can name standard input, and a variable can contain the key.
 fn is_no_file(Setting { value, origin }: &Setting<String>) -> bool {
     match origin {
         Origin::Flag(_) => value == "-",
@@ -215,7 +214,7 @@ fn is_no_file(Setting { value, origin }: &Setting<String>) -> bool {
     }
 }
 
-/// Where a key is that a setting names.
+/// The source of a key that a setting names.
 pub(super) fn key_source(Setting { value, origin }: Setting<OsString>) -> Setting<KeySource> {
     let source = match (&origin, value.to_str()) {
         (Origin::Flag(_), Some("-")) => Some(KeySource::Stdin),
@@ -243,7 +242,8 @@ fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
     }
 }
 
-/// Whether it is another program's variable: what is wrong with that must not stop a run that can do without.
+/// Whether it is another program's variable. An invalid value of such a variable must not stop a run that does not
+/// need it.
 fn is_shared(origin: &Origin) -> bool {
     matches!(origin, Origin::Variable(name) if !name.starts_with(OWN))
 }
@@ -264,12 +264,12 @@ pub(super) fn checked_path(
     Ok(Setting { value: path, origin })
 }
 
-/// A path with a leading `~/` resolved, and a relative one taken from `base`.
+/// Resolves a leading `~/` in a path, and a relative path against `base`.
 pub(super) fn resolve_path(path: &str, base: &Path, home: Option<&Path>) -> PathBuf {
     base.join(expand_home(Path::new(path), home))
 }
 
-/// A path with a leading `~/` resolved. A shell does that for a word that begins so, but not within
+/// Resolves a leading `~/` in a path. A shell does that at the start of a word, but not within
 /// `--key-file=~/key.json`, in quotes, or in the environment of a service.
 pub fn expand_home(path: &Path, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix("~"), home) {

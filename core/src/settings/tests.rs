@@ -1,4 +1,4 @@
-//! Precedence, with the origin that every value keeps.
+//! Tests of precedence and origins.
 
 use std::collections::HashMap;
 
@@ -60,7 +60,7 @@ fn every_value_keeps_its_origin() {
 }
 
 #[test]
-fn the_strongest_origin_says_who_we_are() {
+fn the_strongest_origin_decides_the_identity() {
     let key = |file: &str| {
         let file = IdentityArgument::Key(KeySource::File(file.into()));
         IdentitySetting::new(IdentityKind::AuthorizedKey, Some(file))
@@ -100,7 +100,7 @@ fn the_strongest_origin_says_who_we_are() {
 }
 
 #[test]
-fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
+fn every_kind_of_identity_can_be_set_by_a_word_or_a_table() {
     let key = IdentityArgument::Key(KeySource::File("/k".into()));
     let file = |path: &str| Some(IdentityArgument::File(path.into()));
     let text = |text: &str| Some(IdentityArgument::Text(text.into()));
@@ -133,32 +133,32 @@ fn every_kind_of_identity_is_said_in_a_word_or_a_table() {
         let expected = IdentitySetting::new(kind, expected);
         if kind != IdentityKind::TokenCommand {
             let flags = Flags::default().with(&schema::IDENTITY, word);
-            let said = load("", &[], &flags).unwrap().identity.unwrap();
-            assert_eq!(said.value, expected, "{word}");
+            let identity = load("", &[], &flags).unwrap().identity.unwrap();
+            assert_eq!(identity.value, expected, "{word}");
         }
         let kind = kind.name();
         let text =
             format!("[identity.me]\ntype = \"{kind}\"\n{keys}\n[defaults]\nidentity = \"me\"\n");
-        let said = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
-        assert_eq!(said.value, expected, "{text}");
+        let identity = load(&text, &[], &Flags::default()).unwrap().identity.unwrap();
+        assert_eq!(identity.value, expected, "{text}");
     }
     let text = "[identity.me]\ntype = \"kubernetes\"\nservice_account = \"aje1\"\n[defaults]\nidentity = \"me\"\n";
-    let said = load(text, &[], &Flags::default()).unwrap().identity.unwrap().value;
-    assert_eq!(said.service_account.as_deref(), Some("aje1"));
+    let identity = load(text, &[], &Flags::default()).unwrap().identity.unwrap().value;
+    assert_eq!(identity.service_account.as_deref(), Some("aje1"));
 }
 
 #[test]
-fn what_an_identity_lacks_or_cannot_have_is_told() {
-    for (word, told) in [
-        ("keyring", "does not say the name of an imported key"),
-        ("token-file:", "does not say the file of the external token"),
-        ("token-command", "does not say the command that prints the token"),
+fn missing_and_invalid_keys_of_an_identity_are_reported() {
+    for (word, printed) in [
+        ("keyring", "needs the name of an imported key"),
+        ("token-file:", "needs the file of the external token"),
+        ("token-command", "needs the command that prints the token"),
         ("metadata:x", "has nothing behind a colon"),
         ("keychain:x", "there is no identity `keychain:x`"),
     ] {
         let flags = Flags::default().with(&schema::IDENTITY, word);
         let error = load("", &[], &flags).unwrap_err().to_string();
-        assert!(error.contains(told), "{word}: {error}");
+        assert!(error.contains(printed), "{word}: {error}");
     }
     let text =
         "[identity.me]\ntype = \"metadata\"\nkey_file = \"k\"\n[defaults]\nidentity = \"me\"\n";
@@ -172,7 +172,7 @@ fn what_an_identity_lacks_or_cannot_have_is_told() {
 }
 
 #[test]
-fn an_installation_is_named_and_whole() {
+fn an_installation_is_selected_by_name_and_complete() {
     let named = |text: &str, name: &str| {
         let flags = Flags::default().with(&schema::INSTALLATION, name);
         load(text, &[], &flags).map(|settings| settings.installation)
@@ -182,19 +182,19 @@ fn an_installation_is_named_and_whole() {
     let found = named(text, "kz").unwrap();
     assert_eq!(found.endpoint.as_deref(), Some("api.yandexcloud.kz"));
     assert_eq!(found.iam_endpoint, None, "found by the API endpoint");
-    for (text, name, told) in [
+    for (text, name, printed) in [
         (text, "kx", "there is no installation `kx`"),
         ("[installations.kz]\noauth_endpoint = \"https://a\"\n", "kz", "`endpoint` is missing"),
         ("[installations.kz]\nendpoint = \"a\"\n", "kz", "`oauth_endpoint` is missing"),
         ("[installations.kz]\nendpiont = \"a\"\n", "kz", "unknown key `endpiont`"),
     ] {
         let error = named(text, name).unwrap_err().to_string();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(printed), "{error}");
     }
 }
 
 #[test]
-fn of_a_folders_id_and_name_the_stronger_origin_counts() {
+fn the_stronger_of_folder_id_and_folder_name_is_used() {
     let text = "[profiles.prod]\nfolder_name = \"prod\"\ncloud_id = \"b1gcloud\"\n[profiles.both]\nfolder_name = \"prod\"\nfolder_id = \"b1gprod\"\n";
     let folder = |profile: &str, id: Option<&str>, variables: &[(&'static str, &str)]| {
         let flags = Flags::default().with(&schema::PROFILE, profile);
@@ -216,7 +216,7 @@ fn of_a_folders_id_and_name_the_stronger_origin_counts() {
 }
 
 #[test]
-fn a_consumers_values_have_the_forms_that_it_declares() {
+fn a_consumers_values_are_checked_by_their_kind() {
     let prod = Flags::default().with(&schema::PROFILE, "prod");
     let read = |line: &str, field: &Field| {
         load(&format!("[profiles.prod.kubectl]\n{line}\n"), &[], &prod)
@@ -231,19 +231,19 @@ fn a_consumers_values_have_the_forms_that_it_declares() {
     ] {
         assert_eq!(read(line, field).unwrap(), value, "{line}");
     }
-    for (line, said) in [
+    for (line, expected_end) in [
         ("words = [1]", "`words` must be a list of strings, not an integer"),
         ("switch = \"true\"", "`switch` must be true or false, not a string"),
         ("time = true", "`time` must be a time, not a boolean"),
         ("api_version = 1", "`api_version` must be a string, not an integer"),
     ] {
         let error = read(line, &WORDS).unwrap_err();
-        assert!(error.to_string().ends_with(said), "{line}: {error}");
+        assert!(error.to_string().ends_with(expected_end), "{line}: {error}");
     }
 }
 
 #[test]
-fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
+fn settings_that_decide_how_are_in_the_fingerprint() {
     let fingerprint = |text: &str, variables: &[(&'static str, &str)]| {
         let settings = load(text, variables, &Flags::default()).unwrap();
         settings.fingerprint(&fake(variables))
@@ -271,7 +271,7 @@ fn what_decides_how_a_credential_is_obtained_is_in_the_fingerprint() {
 }
 
 #[test]
-fn a_large_file_is_read_as_a_small_one() {
+fn a_large_file_is_read_like_a_small_one() {
     use std::fmt::Write as _;
     let mut text = String::from("[defaults]\ntimeout = 5\n[profiles.base]\naudience = \"a\"\n");
     for number in 0..1000 {
@@ -292,7 +292,7 @@ fn a_large_file_is_read_as_a_small_one() {
 }
 
 #[test]
-fn times_are_read_in_their_usual_forms() {
+fn times_are_read_in_their_usual_formats() {
     for (text, expected) in [("20s", 20_000), ("20", 20_000), ("500ms", 500), ("2m", 120_000)] {
         assert_eq!(parse_timeout(text), Some(Duration::from_millis(expected)), "{text}");
     }

@@ -1,4 +1,4 @@
-//! The profile of a run that names none, and the profiles that it could name.
+//! The profile of a run that names none, and the available profiles.
 
 use tracing::info;
 
@@ -8,13 +8,13 @@ use crate::env::{self, Env};
 use crate::error::Result;
 use crate::foreign_text::ForeignText;
 
-/// The consumer that runs.
+/// The consumer of this run.
 pub(super) fn consumer_of(consumers: &[&Table], tables: &[&'static Table]) -> Option<&'static str> {
     tables.first().filter(|_| tables.len() < consumers.len()).map(|table| table.name)
 }
 
-/// The profile of a run that names none: the default one, or the only one of the file unless something else
-/// sets an identity.
+/// The profile of a run that names none: the default one, or the file's only profile unless something else sets an
+/// identity.
 pub(super) fn unnamed_profile(
     file: &File<'_>,
     flags: &Flags,
@@ -42,7 +42,7 @@ pub(super) fn unnamed_profile(
     Ok(profile)
 }
 
-/// The profiles to choose from, where a run has none.
+/// The available profiles, if a run has none.
 pub fn unchosen_profiles(
     flags: &Flags,
     env: &Env,

@@ -1,4 +1,4 @@
-//! What values can be, and what is said of those that cannot.
+//! Valid values of settings, and errors about invalid ones.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use crate::foreign_text::{ForeignText, Message, is_invisible};
 use crate::http::ProxyAddress;
 use crate::message;
 
-/// What is wrong with an empty value. A shell that expands an unset variable passes one.
+/// The problem of an empty value. A shell that expands an unset variable passes one.
 pub const EMPTY: &str = "is empty; give a value or leave it out";
 
-/// What is wrong with a secret that stands where the name of a file belongs.
+/// The problem of a secret in place of a file name.
 pub(super) const MISPLACED_SECRET: &str =
-    "holds what looks like a key or a token, where the name of a file belongs";
+    "looks like a key or a token, and must be the name of a file";
 
-/// What is wrong with the text of a setting, if anything is. Text with a line break or with characters
-/// that nobody sees would be signed, sent and compared as it is.
+/// The problem with the text of a setting, if it has one. A line break or an invisible character would be signed,
+/// sent and compared with the text.
 pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
-    // Nearly every value is like this, and it is checked on each hit.
+    // The usual case, which every hit checks.
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
@@ -26,17 +26,17 @@ pub fn text_problem(key: &str, value: &str) -> Option<&'static str> {
     if value.trim().is_empty() {
         Some(EMPTY)
     } else if value.chars().any(|c| c.is_control() || is_invisible(c)) {
-        Some("holds a line break, or another character that cannot be seen")
+        Some("contains a line break or an invisible character")
     } else if value.trim() != value {
         Some("begins or ends with a blank")
     } else if is_audience && value.contains(char::is_whitespace) {
-        Some("holds a blank, and an audience is one word")
+        Some("contains a blank, and an audience is one word")
     } else {
         None
     }
 }
 
-/// Reads whether something is on.
+/// Parses a switch.
 pub fn parse_switch(text: &str) -> Option<bool> {
     match text {
         "1" | "true" | "yes" => Some(true),
@@ -45,7 +45,7 @@ pub fn parse_switch(text: &str) -> Option<bool> {
     }
 }
 
-/// The error for a value that is not of the form that a setting has.
+/// The error for a value in the wrong format.
 pub(super) fn not_of_form(
     origin: Origin,
     value: &str,
@@ -63,7 +63,7 @@ pub(super) fn not_of_form(
     )
 }
 
-/// The error for a value that a setting cannot have.
+/// The error for an invalid value.
 pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
     let problem = problem.into();
     match origin {
@@ -83,7 +83,7 @@ pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
     by_name(&CacheSetting::ALL, text)
 }
 
-/// A route that does not exist is an error of its own, as a slip of it would choose another.
+/// Parses the route. An unknown one is an error, because a typo must not silently select the default.
 pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRoute>> {
     match by_name(&IdTokenRoute::ALL, &setting.value) {
         Some(value) => Ok(Setting { value, origin: setting.origin }),
@@ -98,12 +98,12 @@ pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRou
     }
 }
 
-/// A run's time budget: more than an hour is a slip of the pen.
+/// A run's time limit: more than an hour is rejected as a typo.
 pub(super) fn parse_timeout(text: &str) -> Option<Duration> {
     parse_duration(text).filter(|timeout| *timeout <= Duration::from_secs(3600))
 }
 
-/// Reads a time: `20s`, `500ms`, `2m`, `1h`, or a bare number of seconds. Not zero.
+/// Parses a time: `20s`, `500ms`, `2m`, `1h`, or a bare number of seconds. Not zero.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -121,7 +121,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 pub(super) fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddress>> {
     match ProxyAddress::parse(&setting.value) {
         Some(value) => Ok(Setting { value, origin: setting.origin }),
-        // Not quoted: it may hold a password.
+        // Not quoted: it can contain a password.
         None => Err(unfit(
             setting.origin,
             "the proxy is not of the form `http://[user:password@]host:port` or `socks5://host:port`",

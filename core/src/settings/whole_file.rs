@@ -1,5 +1,5 @@
-//! The whole configuration file with all of its profiles, for the commands that list, check and edit it. A run
-//! reads only the tables that it uses.
+//! The whole configuration file with all profiles, for the commands that list, check and edit it. A run reads only
+//! the tables that it uses.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -29,13 +29,12 @@ pub struct Profiles {
 /// A profile of the configuration file.
 #[derive(Debug)]
 pub struct Profile {
-    /// Its name.
     pub name: String,
-    /// What the file alone sets in it, or the first mistake.
+    /// The settings that only the file sets, or the first mistake.
     pub settings: Result<Settings>,
-    /// The consumers that it, or a profile that it extends, has a table for.
+    /// The consumers that the profile, or one that it extends, has a table for.
     pub consumers: Vec<&'static str>,
-    /// The consumers whose own default it is.
+    /// The consumers that have it as their own default.
     pub default_of: Vec<&'static str>,
 }
 
@@ -73,8 +72,8 @@ pub fn profiles(
     Ok(Some(Profiles { default, all: all.collect() }))
 }
 
-/// Every mistake in a configuration file, or in a text that is not in it yet, in the order of their lines. `check`
-/// returns the mistakes that the consumers find in a profile; `others` are known already.
+/// Every mistake in a configuration file, or in a text that is not in it yet, ordered by line. `check` returns the
+/// mistakes that the consumers find in a profile; `others` were found before.
 pub fn problems(
     path: &Path,
     text: Option<String>,
@@ -100,7 +99,7 @@ pub fn problems(
     Ok(problems.0)
 }
 
-/// Mistakes, each once, in the order of their lines.
+/// Mistakes without duplicates, ordered by line.
 #[derive(Default)]
 struct Problems(Vec<Error>);
 
@@ -133,7 +132,7 @@ struct WholeFile<'a> {
 }
 
 impl<'a> WholeFile<'a> {
-    /// What the file alone sets, with a profile or without.
+    /// The settings that only the file sets, with or without a profile.
     fn settings(&self, profile: Option<&str>) -> Result<Settings> {
         let Self { file, locations, consumers } = *self;
         let origin = Origin::BuiltIn;
@@ -256,7 +255,7 @@ impl<'a> WholeFile<'a> {
     }
 }
 
-/// A table that has only this key of another one.
+/// A table with only this key of another one.
 fn only<'a>(table: &DeTable<'a>, field: &Field) -> Option<DeTable<'a>> {
     let (key, value) = table.get_key_value(field.key)?;
     Some(DeTable::from_iter([(key.clone(), value.clone())]))

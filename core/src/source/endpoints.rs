@@ -1,4 +1,4 @@
-//! The addresses of Yandex Cloud of IAM, of the OAuth server and of the resource manager.
+//! The addresses of Yandex Cloud: IAM, the OAuth server, the resource manager.
 
 use serde::Deserialize;
 
@@ -12,21 +12,21 @@ use crate::settings::{Installation, Setting, Settings};
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     pub iam: ServiceEndpoint,
-    /// The OAuth server, which exchanges tokens; or the error for a run that needs it, if it is not known.
+    /// The OAuth server, which exchanges tokens; or the error for a run that needs it, if it is unknown.
     oauth: Result<Endpoint>,
-    /// The API endpoint, if it is known. Few runs need it, so it is parsed later.
+    /// The API endpoint, if known. It is parsed when needed, because few runs need it.
     api: Option<String>,
-    /// The resource manager, which knows folders by name, if it is known without the API endpoint. It is parsed
-    /// later, too.
+    /// The resource manager, which finds folders by name, if known without the API endpoint. It is parsed when
+    /// needed.
     resource_manager: Option<String>,
 }
 
 /// The address of a service: known, or to be looked up.
 #[derive(Clone, Debug)]
 pub enum ServiceEndpoint {
-    /// Set, or that of the installation.
+    /// Configured, or from the installation.
     Known(Endpoint),
-    /// To be found in the list that this API endpoint publishes, under this name.
+    /// To be looked up in the list of this API endpoint, under this name.
     PublishedBy(Endpoint, &'static str),
 }
 
@@ -50,8 +50,8 @@ struct Listed {
 }
 
 impl Endpoints {
-    /// The addresses that are set. `of_yc` is the API endpoint of yc's profile, which an identity from there
-    /// falls back on.
+    /// The configured addresses. `of_yc` is the API endpoint of yc's profile, the fallback for an identity from
+    /// there.
     pub fn from_settings(settings: &Settings, of_yc: Option<&str>) -> Result<Self> {
         fn text(setting: Option<&Setting<String>>) -> Option<&str> {
             setting.map(|setting| setting.value.as_str())
@@ -62,14 +62,14 @@ impl Endpoints {
         Self::new(&settings.installation, Overrides { api, iam, oauth })
     }
 
-    /// The addresses that were given, completed by the installation's.
+    /// The given addresses, completed by those of the installation.
     ///
-    /// Security: an IAM token of one installation must not be sent to the OAuth server of another, and the
-    /// published list does not name that server. So a setting of another IAM needs one of its OAuth server.
+    /// Security: an IAM token of one installation must not be sent to the OAuth server of another, and the published
+    /// list does not contain that server. So another IAM endpoint requires another OAuth endpoint.
     fn new(installation: &Installation, given: Overrides<'_>) -> Result<Self> {
         let given_api = given.api.map(api).transpose()?;
         let given_iam = given.iam.map(iam).transpose()?;
-        // Parsing an address takes a while, so only the needed ones are parsed.
+        // Parsing an address is slow, so only the needed ones are parsed.
         let own_api = || installation.endpoint.as_deref().map(api).transpose();
         let own_iam = || installation.iam_endpoint.as_deref().map(iam).transpose();
         let is_own = (given_iam.is_none() || given_iam == own_iam()?)
@@ -97,7 +97,7 @@ impl Endpoints {
                 Some(iam) => ServiceEndpoint::Known(iam),
                 None => {
                     let api = own_api()?.ok_or_else(|| Error::Missing {
-                        problem: "it is not said where IAM is".into(),
+                        problem: "the address of IAM is not set".into(),
                         hint: "give `--endpoint` or `--iam-endpoint`".into(),
                     })?;
                     ServiceEndpoint::PublishedBy(api, "iam")
@@ -111,7 +111,7 @@ impl Endpoints {
         self.oauth.as_ref().map_err(Clone::clone)
     }
 
-    /// The OAuth server in cache keys.
+    /// The OAuth server, for cache keys.
     pub fn oauth_name(&self) -> &str {
         self.oauth.as_ref().map_or("", Endpoint::as_str)
     }
@@ -126,12 +126,12 @@ impl Endpoints {
         Ok(api.map(|api| ServiceEndpoint::PublishedBy(api, "resource-manager")))
     }
 
-    /// The resource manager, or else the API endpoint, in cache keys.
+    /// The resource manager, or the API endpoint, for cache keys.
     pub(super) fn resource_manager_name(&self) -> &str {
         self.resource_manager.as_ref().or(self.api.as_ref()).map_or("", String::as_str)
     }
 
-    /// The API endpoint as `host:port`, as the vendor's own programs take it.
+    /// The API endpoint as `host:port`, for the vendor's own programs.
     pub fn api_address(&self) -> Result<String> {
         let known = self.api.as_deref().map(api).transpose()?;
         known.map(|api| api.address()).ok_or_else(|| Error::Missing {
@@ -152,7 +152,7 @@ fn iam(text: &str) -> Result<Endpoint> {
 }
 
 impl ServiceEndpoint {
-    /// Its text in cache keys.
+    /// Its text, for cache keys.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(endpoint) | Self::PublishedBy(endpoint, _) => endpoint.as_str(),
@@ -178,7 +178,7 @@ impl ServiceEndpoint {
                 hint: hint.into(),
             });
         };
-        // An emulator on this machine lists addresses that speak what it speaks.
+        // An emulator on this machine lists addresses for its own scheme.
         let scheme = api.as_str().split("://").next().unwrap_or("https");
         Endpoint::parse("published endpoint", &format!("{scheme}://{}", listed.address))
     }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installation_of_ones_own_is_whole() {
+    fn a_custom_installation_is_complete() {
         let known = |address: &str| Some(address.to_owned());
         let private = Installation {
             endpoint: known("api.cloud.example"),

@@ -1,5 +1,5 @@
-//! The IAM token (`t1.…`, up to 12 h), which proves an identity to Yandex Cloud, and the request that several
-//! identities get it with: `POST /iam/v1/tokens` (`yandex.cloud.iam.v1.IamTokenService.Create`).
+//! The IAM token (`t1.…`, up to 12 h), which authenticates to Yandex Cloud, and the request for it by several
+//! identities: `POST /iam/v1/tokens` (`yandex.cloud.iam.v1.IamTokenService.Create`).
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::message;
 
-/// It is used at once, for one exchange.
+/// It is used immediately, for one exchange.
 pub(super) const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
-/// "No more than 12 hours", says the vendor. A later expiry is a mistake of a server.
+/// "No more than 12 hours" in the vendor's documentation. A later expiry is an error of the server.
 pub(super) const MAX_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
 #[derive(Clone, Copy, Debug)]
@@ -99,6 +99,6 @@ pub(super) fn accept(what: &Message, reply: &Reply) -> Result<Credential<IamToke
         });
     }
     let end = answer.expires_at.as_deref();
-    let lifetime = reply.life_until(what, Code::SourceToken, end, MAX_LIFETIME)?;
+    let lifetime = reply.lifetime_until(what, Code::SourceToken, end, MAX_LIFETIME)?;
     Ok(Credential { secret: IamToken(answer.iam_token), lifetime })
 }

@@ -1,9 +1,8 @@
 //! The ID token: RFC 8693 token exchange at `/oauth/token`.
 //!
-//! The vendor documents only the command `yc iam create-id-token`, which is the other route; the request below
-//! is what public code sends. Which field of the answer holds the token is not documented either, so both
-//! known ones are read. A token is accepted only if it is an unexpired JWT for the requested service account
-//! and audience.
+//! The vendor documents only the command `yc iam create-id-token`, which is the other route. This request is the one
+//! that public code sends. The field of the answer with the token is not documented either, so both known names are
+//! read. A token is accepted only if it is an unexpired JWT for the requested service account and audience.
 
 use std::time::Duration;
 
@@ -22,13 +21,13 @@ use crate::http::{Body, Client, HttpRequest, Reply};
 use crate::jwt::Claims;
 use crate::message;
 
-/// What it is, in messages.
+/// The credential, in messages.
 const WHAT: &str = "an ID token";
 
-/// The vendor's tokens expire after an hour. A later expiry is a mistake, and is not relied on.
+/// The vendor's tokens expire after an hour. A much later expiry is an error of the server.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// How far ahead of the server's clock `iat` may be: its machines need not agree to the second.
+/// How far ahead of the server's clock `iat` may be, because a server's machines differ slightly.
 const LEEWAY: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]
@@ -85,8 +84,8 @@ impl Request for IdTokenRequest<'_> {
 }
 
 impl IdTokenRequest<'_> {
-    /// Whether an error is the refusal of such a request, and not of what comes before it. A missing role or
-    /// account is no such refusal: it is the same by every way.
+    /// Whether an error is the refusal of such a request, and not of an earlier one. A missing role or account does
+    /// not count, because it has the same effect on every route.
     pub fn is_refused(error: &Error) -> bool {
         matches!(error, Error::Refused { what, code: Code::SourceRefused, .. } if what.as_str().starts_with(WHAT))
     }
@@ -150,7 +149,7 @@ impl IdTokenRequest<'_> {
             ("subject_token_type", subject_token_type),
             ("actor_token", actor.0.expose()),
             ("actor_token_type", ACCESS_TOKEN_TYPE),
-            // What an absent audience means is documented, but not whether the CLI or the server adds it.
+            // The meaning of a missing audience is documented, but not whether the CLI or the server adds it.
             ("audience", self.audience),
         ];
         client.send(&HttpRequest::post(&what, "/oauth/token", Body::Form(&fields))).await
@@ -266,8 +265,8 @@ impl IdTokenRequest<'_> {
 }
 
 /// How far the server's clock is ahead. A `Date` is not trusted if the token's lifetime would then exceed the
-/// maximum: a gateway with a wrong clock would get an expired token cached for years. Nor is it if the token
-/// would have expired, but was issued just now by this machine's clock.
+/// maximum: behind a gateway with a wrong clock, an expired token would be cached for years. Nor is it trusted if the
+/// token would have expired already, but was just issued by this machine's clock.
 fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Offset {
     let Some(date) = date else { return offset_by_token(claims, here) };
     if has_expired(claims, here.shifted(date)) && is_issued_just_now(claims, here) {
@@ -279,7 +278,7 @@ fn trusted_offset(claims: &Claims, here: Timestamp, date: Option<Offset>) -> Off
         return date;
     }
     match claims.issued_at() {
-        // The issuer does mean so long a lifetime.
+        // The issuer intends such a long lifetime.
         Some(issued_at) if is_too_long(issued_at) => date,
         Some(_) => offset_by_token(claims, here),
         None => Offset::default(),
@@ -294,9 +293,9 @@ fn is_issued_just_now(claims: &Claims, now: Timestamp) -> bool {
     claims.issued_at().is_some_and(|at| at.distance(now) <= LEEWAY)
 }
 
-/// How far the server's clock is ahead, by the token, where the answer has no `Date`. A token that was issued
-/// just now is issued neither in the future nor long enough ago to have expired: if it seems so, the local
-/// clock is wrong. Otherwise the issuer may date its tokens back a little.
+/// How far the server's clock is ahead, judged by the token if the answer has no `Date`. A new token was issued
+/// neither in the future nor so long ago that it has expired: if it seems so, the local clock is wrong. Otherwise the
+/// issuer may set `iat` a little earlier.
 fn offset_by_token(claims: &Claims, here: Timestamp) -> Offset {
     match claims.issued_at() {
         Some(issued_at)
@@ -315,7 +314,7 @@ mod tests {
     use crate::jwt::Audience;
 
     #[test]
-    fn a_date_that_its_own_token_contradicts_is_not_believed() {
+    fn a_date_that_contradicts_its_token_is_ignored() {
         const YEARS: i64 = 10 * 365 * 24 * 3600;
         let seconds = Timestamp::from_unix_seconds;
         let (now, hour) = (2_000_000_000, 3600);
@@ -343,13 +342,21 @@ mod tests {
             "its issuer agrees with this machine"
         );
         let dead = now + 2 * hour;
-        assert_eq!(seen(2 * hour, now - 60, Some(now - 60 - hour)), dead, "dead by either");
-        assert_eq!(seen(2 * hour, now + hour, None), dead, "nobody agrees with this machine");
-        assert_eq!(seen(0, now + YEARS, Some(now)), now, "a long life by the issuer's own account");
+        assert_eq!(
+            seen(2 * hour, now - 60, Some(now - 60 - hour)),
+            dead,
+            "expired by either clock"
+        );
+        assert_eq!(
+            seen(2 * hour, now + hour, None),
+            dead,
+            "no other clock agrees with this machine"
+        );
+        assert_eq!(seen(0, now + YEARS, Some(now)), now, "the issuer intends a long lifetime");
     }
 
     #[test]
-    fn without_a_date_a_token_tells_the_time_if_the_clock_cannot_be_right() {
+    fn without_a_date_the_token_corrects_a_wrong_clock() {
         let seconds = Timestamp::from_unix_seconds;
         let server_now = |local: i64| {
             let claims = Claims {

@@ -1,5 +1,5 @@
-//! The acting account: the identity, or the service account that it impersonates (vendor's "Impersonation"),
-//! whose IAM token is requested with that of the identity.
+//! The acting account: the identity, or the service account that it impersonates (vendor's "Impersonation"). The IAM
+//! token of the latter is requested with that of the identity.
 
 use super::iam_token::{self, IamTokenRequest};
 use super::refusal::Refusal;
@@ -22,8 +22,8 @@ pub(super) struct ImpersonationRequest<'a> {
 }
 
 impl Source {
-    /// Calls `send` with the IAM token of the acting account: see [`Broker::present`]. The connection `ahead`
-    /// is opened meanwhile, if getting the IAM token takes a while.
+    /// Calls `send` with the IAM token of the acting account: see [`Broker::present`]. The connection `ahead` is
+    /// opened meanwhile, if fetching the IAM token takes long.
     pub(super) async fn with_iam_token<R>(
         &self,
         broker: &Broker,
@@ -56,7 +56,7 @@ impl Source {
         }
     }
 
-    /// The forecasts of the IAM tokens that an ID token would be obtained with.
+    /// The forecasts of the IAM tokens with which an ID token would be obtained.
     pub fn forecasts(&self, broker: &Broker) -> Vec<Forecast> {
         let mut forecasts = Vec::new();
         match &self.impersonated {
@@ -64,7 +64,7 @@ impl Source {
                 let request = ImpersonationRequest { source: self, service_account };
                 forecasts.push(broker.forecast(&request, MINIMUM_LIFETIME));
             }
-            // yc gets an IAM token by itself.
+            // yc gets an IAM token itself.
             None if self.identity.yc().is_some() => return forecasts,
             None => {}
         }
@@ -83,7 +83,7 @@ impl Source {
         }
     }
 
-    /// What the acting account is, for messages.
+    /// Describes the acting account, for messages.
     pub(super) fn describe(&self) -> Message {
         match &self.impersonated {
             Some(service_account) => message!(
@@ -127,7 +127,7 @@ impl Request for ImpersonationRequest<'_> {
         let send = async |actor: &IamToken| self.ask(actor, &what, &client).await;
         let is_refused = |reply: &Reply| reply.status == 401;
         let request = IamTokenRequest(source);
-        // The connection to IAM is opened for the IAM token itself.
+        // The connection to IAM is opened by the request for the IAM token itself.
         let meanwhile = std::future::ready(());
         let (_, reply) =
             broker.present(&request, MINIMUM_LIFETIME, meanwhile, &send, is_refused).await?;

@@ -1,5 +1,5 @@
-//! The issuer of ID tokens, as verifiers see it: its discovery document (OpenID Connect Discovery 1.0, section 4)
-//! and its keys.
+//! The issuer of ID tokens, as verifiers see it: its discovery document (OpenID Connect Discovery 1.0, section 4) and
+//! its keys.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,12 +9,12 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::http::{Endpoint, Http, HttpRequest, Reply};
 use crate::message;
 
-/// Where the discovery document is below an issuer.
+/// The path of the discovery document below an issuer.
 pub const DISCOVERY: &str = "/.well-known/openid-configuration";
 
 #[derive(Debug)]
 pub struct Issuer {
-    /// Its name, which `iss` of its tokens must be equal to.
+    /// Its name, which equals `iss` of its tokens.
     pub name: String,
     /// Its keys: a JSON Web Key Set.
     pub keys: Value,
@@ -27,7 +27,7 @@ struct Discovery {
 }
 
 impl Issuer {
-    /// Fetches them from the issuer that a token names, `iss`.
+    /// Fetches the document and the keys of the issuer in `iss`.
     pub async fn fetch(iss: &str, http: &Http) -> Result<Self> {
         let what = message!("the discovery document of `{iss}`", iss = ForeignText::new(iss));
         let client = http.client(&Endpoint::parse("issuer", iss)?, &what)?;

@@ -2,14 +2,14 @@
 //!
 //! | to find | look in |
 //! | --- | --- |
-//! | one identity, which there are, and how one is chosen | `identity` |
+//! | identities, and the choice of one | `identity` |
 //! | the IAM token of the identity | `iam_token` |
 //! | the account that the identity acts as | `impersonation` |
 //! | the ID token | `id_token` |
 //! | service accounts and folders by name | `directory` |
 //! | the addresses of the servers | `endpoints` |
-//! | what a server refuses, and why | `refusal` |
-//! | the program `yc`, and its configuration | `yc_cli`, `yc_config` |
+//! | refusals and their reasons | `refusal` |
+//! | the program `yc` and its configuration | `yc_cli`, `yc_config` |
 
 mod directory;
 mod endpoints;
@@ -42,7 +42,7 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-/// Where the tokens of this run come from.
+/// The source of the tokens of this run.
 #[derive(Debug)]
 pub struct Source {
     pub identity: Box<dyn Identity>,
@@ -50,25 +50,25 @@ pub struct Source {
     pub impersonated: Option<String>,
     pub endpoints: Endpoints,
     pub http: Http,
-    /// `aud` of assertions, where it is not the vendor's usual one.
+    /// `aud` of assertions, if it is not the vendor's default.
     assertion_audience: Option<String>,
-    /// `subject_token_type` of service accounts, where it is set.
+    /// `subject_token_type` of service accounts, if it is set.
     subject_token_type: Option<String>,
     route: Route,
-    /// Of yc's profile, if the identity comes from one.
+    /// The defaults of yc's profile, if the identity comes from one.
     yc_defaults: YcDefaults,
 }
 
-/// How ID tokens are obtained.
+/// The route to ID tokens.
 #[derive(Debug)]
 enum Route {
     Exchange,
-    /// By the vendor's own command.
+    /// The vendor's own command.
     YcCli(YcCli),
 }
 
 impl Source {
-    /// Opens the source that the settings describe.
+    /// Opens the source from the settings.
     pub fn open(inputs: IdentityInputs<'_>, http: Http) -> Result<Self> {
         let settings = inputs.settings;
         let ResolvedIdentity { identity, yc_defaults } = identity::open(inputs)?;
@@ -76,7 +76,7 @@ impl Source {
             setting.as_ref().map(|setting| setting.value.clone())
         };
         let endpoints = Endpoints::from_settings(settings, yc_defaults.endpoint.as_deref())?;
-        // By the route that is set, or else by `yc` if that is the identity.
+        // The configured route, or `yc` if that is the identity.
         let route = match (settings.id_token_route.as_ref().map(|route| route.value), identity.yc())
         {
             (None | Some(IdTokenRoute::YcCli), Some(yc)) => Route::YcCli(yc.clone()),
@@ -96,7 +96,7 @@ impl Source {
         })
     }
 
-    /// The `subject_token_type` that the exchange for an ID token sends.
+    /// The `subject_token_type` in the exchange for an ID token.
     pub fn subject_token_type(&self) -> &str {
         self.subject_token_type.as_deref().unwrap_or(SUBJECT_TOKEN_TYPES[0])
     }
@@ -106,8 +106,7 @@ impl Source {
         matches!(self.route, Route::YcCli(_))
     }
 
-    /// The error for a run that needs the ID of a service account, where neither a setting nor the identity
-    /// names one.
+    /// The error for a run that needs the ID of a service account, if neither a setting nor the identity has one.
     fn no_service_account(&self) -> Error {
         Error::Missing {
             problem: message!(
@@ -119,7 +118,7 @@ impl Source {
         }
     }
 
-    /// The ID of the acting service account, if that is known without a request.
+    /// The ID of the acting service account, if known without a request.
     pub fn service_account(&self) -> Option<&str> {
         self.impersonated.as_deref().or_else(|| self.identity.service_account())
     }

@@ -1,5 +1,5 @@
-//! Refusals of Yandex Cloud, in either of their two formats: `google.rpc.Status` as JSON
-//! (vendor's "Error handling") and the OAuth error of RFC 6749 section 5.2.
+//! Refusals of Yandex Cloud, in both formats: `google.rpc.Status` as JSON (vendor's "Error handling") and the OAuth
+//! error of RFC 6749 section 5.2.
 
 use serde::Deserialize;
 
@@ -32,29 +32,31 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads an answer whose status is not 200. An answer of a server in trouble, or of another server than
-    /// Yandex Cloud's, is an error at once.
+    /// Reads an answer with another status than 200. An answer from a failing server, or from another server than
+    /// Yandex Cloud's, is an error.
     pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self, Error> {
         let body: Option<ErrorBody> = serde_json::from_slice(&reply.body).ok();
         let understood = body.is_some();
         let body = body.unwrap_or_default();
-        let said = body.error_description.or(body.message);
-        let said = said.or_else(|| body.error.as_deref().map(ForeignText::new));
+        let description = body.error_description.or(body.message);
+        let description = description.or_else(|| body.error.as_deref().map(ForeignText::new));
         let names_token_type = |text: &str| {
             let text = text.to_ascii_lowercase().replace([' ', '-'], "_");
             text.contains("subject_token_type") || text.contains("unsupported_token_type")
         };
         let is_of_token_type = reply.status == 400
-            && (said.as_ref().is_some_and(|said| names_token_type(said.as_str()))
+            && (description
+                .as_ref()
+                .is_some_and(|description| names_token_type(description.as_str()))
                 || body.error.as_deref().is_some_and(names_token_type));
         let request_id = body
             .details
             .into_iter()
             .find_map(|detail| detail.request_id)
             .or_else(|| reply.request_id.clone());
-        let reason = said.map_or_else(
+        let reason = description.map_or_else(
             || reply.phrase().into(),
-            |said| ForeignText::sentence(said.as_str()).into(),
+            |description| ForeignText::sentence(description.as_str()).into(),
         );
         if reply.is_trouble() {
             return Err(reply.unavailable(what, reason, request_id));
@@ -103,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn both_shapes_and_their_request_ids_are_read() {
+    fn both_formats_and_their_request_ids_are_read() {
         let status = r#"{"code":7,"message":"Permission denied.","details":[{"@type":"x","requestId":"e38e"}]}"#;
         assert_eq!(
             error(403, status).to_string(),

@@ -1,4 +1,4 @@
-//! What a node means: aliases and merge keys (`<<`) are replaced by what they stand for, as kubectl does.
+//! The meaning of a node: aliases and merge keys (`<<`) are replaced by their targets, as in kubectl.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -12,16 +12,16 @@ use super::{DEEPEST, Fault, Form, Node, Pair};
 /// How many bytes the aliases of one document may copy.
 const COPIED: usize = 4 * 1024 * 1024;
 
-/// What a copy of a value takes, in bytes, besides its text.
+/// The size of a copied value in bytes, without its text.
 const OWN: usize = size_of::<Value>();
 
 impl Node {
-    /// The meaning as a JSON value. Plain `true` and `false` are truth values, numbers are strings.
+    /// The node as a JSON value. Plain `true` and `false` are booleans, numbers are strings.
     pub fn value(&self) -> Result<Value, Fault> {
         self.serialized(true, |meaning| serde_json::to_value(meaning))
     }
 
-    /// The meaning as JSON. Every scalar is a string: kubectl takes `name: true` for a name.
+    /// The node as JSON. Every scalar is a string: kubectl accepts `name: true` as a name.
     pub fn json(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
         self.serialized(false, |meaning| {
             let mut json = Zeroizing::new(Vec::with_capacity(2 * (self.end - self.start)));
@@ -59,19 +59,19 @@ impl Node {
 #[derive(Clone, Copy)]
 struct Meaning<'a> {
     node: &'a Node,
-    /// Whether it is reached by an alias.
+    /// Whether it was reached through an alias.
     is_copy: bool,
     depth: usize,
     shared: &'a Shared<'a>,
 }
 
-/// What all nodes of a document share.
+/// State that all nodes of a document share.
 struct Shared<'a> {
     anchors: HashMap<usize, &'a Node>,
     has_truths: bool,
     /// How many bytes may still be copied.
     left: Cell<usize>,
-    /// Serde's errors hold text alone.
+    /// Serde's errors contain only text.
     fault: Cell<Option<Fault>>,
 }
 
@@ -109,17 +109,17 @@ impl<'a> Meaning<'a> {
         Self { node, depth: self.depth + 1, ..self }
     }
 
-    /// The node, or the one that it is an alias of.
+    /// The node, or the target of its alias.
     fn target(self) -> Result<Self, Fault> {
         let fault = |problem| self.node.mark.fault(problem);
-        // The tree alone is not deeper than half of this. Within what it names, an alias never ends.
+        // The tree alone is at most half as deep. An alias within its own target never ends.
         if self.depth > 2 * DEEPEST {
             return Err(fault("has aliases that are nested too deep"));
         }
         let target = match &self.node.form {
             Form::Alias(anchor) => {
                 let named = self.shared.anchors.get(anchor).copied();
-                let named = named.ok_or_else(|| fault("has an alias of nothing"))?;
+                let named = named.ok_or_else(|| fault("has an alias without a target"))?;
                 Self { is_copy: true, ..self.below(named) }
             }
             Form::Null | Form::Scalar { .. } | Form::List { .. } | Form::Map { .. } => self,
@@ -139,8 +139,8 @@ impl<'a> Meaning<'a> {
         Ok(target)
     }
 
-    /// The values of a mapping. Of a key that comes twice, the last one counts. What a merge key brings gives way to
-    /// the keys that are written out; of several mappings that it names, the first that has a key decides.
+    /// The values of a mapping. Of a duplicate key, the last one counts. Written keys have precedence over those of a
+    /// merge key; of several merged mappings, the first with a key counts.
     fn merged(self, pairs: &'a [Pair]) -> Result<BTreeMap<&'a str, Self>, Fault> {
         let (merges, written): (Vec<&Pair>, Vec<&Pair>) =
             pairs.iter().partition(|pair| pair.name == "<<");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_and_merge_keys_mean_what_they_stand_for() {
+    fn aliases_and_merge_keys_are_replaced_by_their_targets() {
         let text =
             "a: &base {x: 1, y: true}\nb: *base\nc:\n  <<: *base\n  y: 'true'\nd: [*base, ~]\n";
         let base = json!({"x": "1", "y": true});
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_aliases_is_refused() {
+    fn an_alias_bomb_is_refused() {
         for (begin, more, end) in [("[", "", "]"), ("{<<: [", "{a: b}", "]}")] {
             let laughs: String = (1..60).fold("a0: &a0 {ha: ha}\n".into(), |text, n| {
                 let alias = format!("*a{}, ", n - 1);

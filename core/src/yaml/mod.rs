@@ -1,9 +1,9 @@
-//! YAML as a tree of nodes with their places in the text: for reading the configurations of yc and kubectl, and for
-//! edits that change one place and no other byte.
+//! YAML as a tree of nodes with their places in the text, to read the configurations of yc and kubectl, and to edit
+//! one place without changing another byte.
 //!
 //! The tree keeps aliases as they are. [`Node::value`] and [`Node::json`] follow them.
 //!
-//! Security: these files hold secrets, so a [`Fault`] has a place and quotes nothing. Aliases could stand for
+//! Security: these files contain secrets, so a [`Fault`] has a place and quotes nothing. Aliases could expand to
 //! billions of values, so they are followed within a limit.
 
 mod meaning;
@@ -23,7 +23,7 @@ pub struct Mark {
     pub column: usize,
 }
 
-/// What is wrong with a text, or what keeps it from being edited.
+/// An error in a text, or the reason why it cannot be edited.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Fault {
     pub mark: Mark,
@@ -44,7 +44,7 @@ pub struct Node {
 pub enum Form {
     /// Nothing, `~`, or `null`.
     Null,
-    /// Text, or what could also be read as a number or a truth value if it `is_plain`: without quotes and tag.
+    /// Text, or with `is_plain` (no quotes, no tag) text that could also be a number or a boolean.
     Scalar {
         text: Zeroizing<String>,
         is_plain: bool,
@@ -64,32 +64,32 @@ pub enum Form {
 pub struct Pair {
     pub name: String,
     pub key_start: usize,
-    /// Behind the colon. `None` where no colon follows the key.
+    /// The place after the colon. `None` if no colon follows the key.
     pub behind_colon: Option<usize>,
     pub mark: Mark,
     pub value: Node,
 }
 
-/// What a text must be, besides YAML.
+/// Rules for a text, besides those of YAML.
 #[derive(Default)]
 struct Rules {
-    /// Its first document has no aliases, and no key twice in a mapping.
+    /// The first document has no aliases and no duplicate keys.
     is_simple: bool,
-    /// The documents behind the first, which are not read, are YAML too.
+    /// The documents after the first, which are not read, are valid YAML too.
     is_whole: bool,
 }
 
-/// Reads the first document of a text; `None` if it holds nothing.
+/// Parses the first document of a text; `None` if it is empty.
 pub fn parse(text: &str) -> Result<Option<Node>, Fault> {
     read(text, Rules::default())
 }
 
-/// The same, for a program's own file: aliases, and keys that come twice, are refused.
+/// The same, for a program's own file: aliases and duplicate keys are refused.
 pub(crate) fn parse_simple(text: &str) -> Result<Option<Node>, Fault> {
     read(text, Rules { is_simple: true, ..Rules::default() })
 }
 
-/// The same, for an edit, which must not hide that the text was broken behind the first document.
+/// The same, for an edit, which must not hide an error after the first document.
 pub fn parse_whole(text: &str) -> Result<Option<Node>, Fault> {
     read(text, Rules { is_whole: true, ..Rules::default() })
 }
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
         let is_flow = self.text[..end].ends_with(['{', '[']);
         let (form, end, anchor) = match first {
             Event::Scalar(text, style, anchor, tag) => {
-                // The span goes on over spaces, a comment, and the empty lines behind a block.
+                // The span includes spaces, a comment, and the empty lines after a block.
                 let end = match style {
                     ScalarStyle::SingleQuoted => quoted_end(self.text, start, '\''),
                     ScalarStyle::DoubleQuoted => quoted_end(self.text, start, '"'),
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
         Ok(Node { start, end, mark, form, anchor })
     }
 
-    /// The end of a list or map: of flow style, behind its bracket, whose event was read last.
+    /// The end of a list or map. In flow style, it is after the bracket, whose event was read last.
     fn end(&self, is_flow: bool, last: usize) -> usize {
         if is_flow { self.place().0 + 1 } else { last }
     }
@@ -251,7 +251,7 @@ fn repeated(pairs: &[Pair]) -> Option<&Pair> {
     pairs.iter().find(|pair| !names.insert(&pair.name))
 }
 
-/// Behind the closing quote of the text that begins here, perhaps with an anchor or a tag.
+/// The place after the closing quote of the text that begins here, which may have an anchor or a tag.
 fn quoted_end(text: &str, start: usize, quote: char) -> usize {
     let mut letters =
         text[start..].char_indices().skip_while(|(_, letter)| *letter != quote).skip(1);
@@ -269,7 +269,7 @@ fn quoted_end(text: &str, start: usize, quote: char) -> usize {
     text.len()
 }
 
-/// The parser counts characters.
+/// Converts the parser's positions, which count characters.
 enum Offsets {
     Ascii(usize),
     Bytes(Vec<usize>),
@@ -285,7 +285,7 @@ impl Offsets {
 
     fn byte(&self, index: usize) -> usize {
         match self {
-            // The parser counts a line break that the end of the text lacks.
+            // The parser counts a line break that is missing at the end of the text.
             Self::Ascii(length) => index.min(*length),
             Self::Bytes(bytes) => bytes[index.min(bytes.len() - 1)],
         }

@@ -2,6 +2,7 @@
 //! described in the setting's row; this list has the other options and the arguments.
 
 use crate::agent::endpoint_names;
+use crate::command::explain;
 use crate::command::setup::gcp_source_names;
 use crate::consumer::TABLES;
 use crate::consumer::document::DocumentFormat;
@@ -62,6 +63,7 @@ const OFFERS: &[(&str, &str, Offer)] = &[
     ("", "cluster", Offer::Kubeconfig("clusters")),
     ("", "context", Offer::Kubeconfig("contexts")),
     ("", "user", Offer::Kubeconfig("users")),
+    ("explain", "code", Offer::Named(explain::codes, "")),
     ("get", "key", Offer::ConfigKey),
     ("set", "key", Offer::ConfigKey),
     ("set", "value", Offer::ConfigValue),

@@ -72,28 +72,26 @@ const MAX_PROFILES: usize = 8;
 /// How many of a consumer's own checks are run.
 const MAX_OWN_CHECKS: usize = 4;
 
-/// Check everything that a token depends on, and say how to fix what is wrong
+/// Check everything that a token depends on, and suggest fixes
 ///
-/// It checks each profile that an entry of kubeconfigs, of the AWS configuration, a token helper of Vault, or a credential configuration of Google Cloud names, or else the chosen one. It gets a new ID token, whatever is cached, runs `kubectl auth whoami` with kubeconfigs that use it, and changes nothing else.
+/// It checks the profiles that kubeconfigs, the AWS configuration, Vault's token helper and Google's credential configuration name, or else the chosen profile. It ignores the cache and gets a new ID token, and runs `kubectl auth whoami` with kubeconfigs that use this program. It changes nothing else.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token doctor
-  yc-id-token doctor prod
   yc-id-token doctor aws --end-to-end
   yc-id-token doctor --report
   yc-id-token doctor kubectl --profile prod --json
 
-Each line is ✓ (well), - (not checked), ! (works, and not well or not for long) or ✗ (does not work), with a fix. Exit status: 0 without ✗, else that of the \
-first: 2 the command line; 3 configuration, or a file that it or a consumer has, or the clock; 4 refused by Yandex Cloud, or a token that cannot be checked; \
-5 refused by the consumer's server; 6 the network; 7 the cache.")]
+Each line begins with ✓ (works), - (not checked), ! (warning) or ✗ (problem); warnings and problems have a fix. Exit status: 0 without a problem, else that \
+of the first problem.")]
 pub struct Args {
-    /// Profile of the configuration file, to check that one only; or kubectl, aws, vault or gcp, to check what belongs to one of them only [default: the profiles that their files name, or the chosen one]
+    /// Profile, or kubectl, aws, vault or gcp [default: the profiles in use]
     #[arg(value_name = "PROFILE|CONSUMER")]
     named: Option<String>,
-    /// Also exchange an ID token at AWS and Vault as the consumer would, and run the consumer's own check: `kubectl auth whoami`, `aws sts get-caller-identity`, `vault token lookup`, `gcloud auth application-default print-access-token`
+    /// Also log in to AWS and Vault, and run a command of each client
     #[arg(long)]
     end_to_end: bool,
-    /// Also write a file for a bug report, without secrets: settings, findings, and what the servers answer [default: yc-id-token-report.txt]
+    /// Also write a report without secrets [default: yc-id-token-report.txt]
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     #[allow(clippy::option_option, reason = "clap reads a flag with an optional value so")]
     report: Option<Option<PathBuf>>,

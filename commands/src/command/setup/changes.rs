@@ -83,10 +83,10 @@ impl Setup<'_> {
 /// How the user agrees to the changes.
 #[derive(clap::Args, Debug)]
 pub(super) struct Consent {
-    /// Show what would be changed, and change nothing
+    /// Show the changes and write nothing
     #[arg(long, conflicts_with = "apply")]
     pub(super) print: bool,
-    /// Make the changes without asking anything
+    /// Write the changes without prompting
     #[arg(long)]
     pub(super) apply: bool,
 }

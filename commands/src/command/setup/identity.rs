@@ -212,14 +212,14 @@ impl Setup<'_> {
         };
         terminal.say(
             &"How should yc-id-token authenticate to Yandex Cloud?
-- with an authorized key: enter its file; to create one, run
+- With an authorized key: enter the path of its file. This command creates one:
   yc iam key create --service-account-name NAME --output key.json
-- as the `yc` CLI, if it is set up here: enter `yc-cli`
-- as the service account of this virtual machine: press Enter"
+- As the account of the `yc` CLI: enter yc-cli.
+- As the service account of this virtual machine: press Enter."
                 .into(),
         );
         loop {
-            let question = "Path to key file, or identity type".into();
+            let question = "Path of the key file, or type of identity".into();
             let answer = terminal.prompt(&question, Some("metadata")).ok_or_else(missing)?;
             if IdentityKind::read(&answer).is_some() {
                 let identity = absolute_identity("the answer", &answer)?;

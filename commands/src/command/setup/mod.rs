@@ -46,23 +46,23 @@ use configuration::Configuration;
 pub(super) use paths::{absolute_identity, absolute_path, config_path};
 use question::{Missing, Question};
 
-/// Connect kubectl, AWS, Vault or Google Cloud: write a profile and the consumer's own configuration
+/// Write the configuration for kubectl, AWS, Vault or Google Cloud, and a profile
 #[derive(clap::Args, Debug)]
 #[command(
     arg_required_else_help = true,
-    after_help = "On a terminal, it asks for settings that are missing. With `--apply`, and without a terminal, flags have to give them.
-The changes are shown as a diff first. All settings of the run are written into the profile, which is named after the cluster, the AWS profile, the server or the workload identity pool.
-
-Examples:
+    after_help = "Examples:
   yc-id-token setup kubectl
-  yc-id-token setup aws --print --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot
-  yc-id-token setup --undo"
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200
+  yc-id-token setup --undo
+
+On a terminal, `setup` asks for missing settings, shows the changes as a diff, and asks before it writes them. Without a terminal, it only shows the \
+changes. With `--apply`, it writes them without prompting, and missing settings are an error. The profile is named after the cluster, the AWS profile, the \
+server or the workload identity pool, and gets all settings of the run."
 )]
 pub struct Args {
     #[command(subcommand)]
     consumer: Option<Consumer>,
-    /// Undo the last run that changed something, or the last one of `--profile`
+    /// Undo the last changes, or the last ones of `--profile`
     #[arg(long)]
     undo: bool,
     #[command(flatten)]
@@ -80,18 +80,18 @@ enum Consumer {
 /// Flags of every consumer.
 #[derive(clap::Args, Debug)]
 struct Common {
-    /// Profile to write into the configuration of yc-id-token [default: --profile, or one named after the cluster, AWS profile, server or pool]
+    /// Profile to write [default: `--profile`, or derived from the server]
     #[arg(long, value_name = "PROFILE")]
     name: Option<String>,
     #[command(flatten)]
     consent: Consent,
-    /// Get no test token, and do not run the consumer's program afterwards
+    /// Do not get a test token, and do not run the client's program
     #[arg(long)]
     offline: bool,
-    /// Write the configuration of the server to this file, instead of printing it
-    #[arg(long, value_name = "FILE")]
+    /// Write the configuration for the server to this file, instead of printing it
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     server_config: Option<PathBuf>,
-    /// Replace an existing user, profile or credential of the same name
+    /// Replace an existing entry of the same name
     #[arg(long)]
     force: bool,
 }

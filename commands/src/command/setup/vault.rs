@@ -31,39 +31,37 @@ const WHAT: &str = "address of Vault";
 /// The tests check that the server accepts this file.
 const POLICY: &str = include_str!("../../../../integrations/vault/policy.hcl");
 
-/// Connect Vault or OpenBao: the token helper of their CLIs
+/// Connect Vault or OpenBao: install the token helper of their CLIs
 #[derive(clap::Args, Debug)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(
-    after_help = "It prints what the server must be set up with, too: the auth method and the role.
-
-Examples:
+#[command(after_help = "Examples:
   yc-id-token setup vault
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot"
-)]
+  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200
+
+The output has the configuration for the server too: the auth method and the role.")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Address of the server [default: BAO_ADDR, VAULT_ADDR]
+    /// URL of the server [default: BAO_ADDR, VAULT_ADDR]
     #[arg(long, value_name = "URL")]
     address: Option<String>,
     /// Role to log in with
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
-    /// Path that the JWT auth method is mounted at [default: jwt]
+    /// Mount path of the JWT auth method [default: jwt]
     #[arg(long, value_name = "PATH")]
     mount: Option<String>,
     /// Namespace [default: none]
     #[arg(long, value_name = "NAMESPACE")]
     namespace: Option<String>,
-    /// PEM file of the server's certificate authority, trusted instead of the system's
-    #[arg(long, value_name = "FILE")]
+    /// PEM file with the certificate authority to trust instead of the system's
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     ca_cert: Option<String>,
-    /// Leave the CLIs as they are: `yc-id-token vault login` stores a token for them
+    /// Do not install the token helper of the `vault` and `bao` CLIs
     #[arg(long)]
     no_helper: bool,
-    /// The token helper's file [default: ~/.local/bin/yc-id-token-vault-PROFILE]
-    #[arg(long, value_name = "PATH", conflicts_with = "no_helper")]
+    /// Path of the token helper [default: ~/.local/bin/yc-id-token-vault-PROFILE]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_helper", hide_short_help = true)]
     link: Option<PathBuf>,
 }
 

@@ -13,14 +13,14 @@ use crate::output::Output;
 use crate::run::Context;
 use crate::settings::schema::PROFILE;
 
-/// Show what is cached; of a profile, what is set, from where, and what would happen now
+/// Show cached credentials, or the settings of a profile and the effect of a run
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token status
   yc-id-token status prod
   yc-id-token status prod --json")]
 pub struct Args {
-    /// Profile of the configuration file that is to be explained
+    /// Profile to explain
     #[arg(value_name = "PROFILE")]
     named: Option<String>,
     /// Print JSON

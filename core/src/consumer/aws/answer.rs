@@ -9,8 +9,8 @@ use crate::error::{Code, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
 
-/// No session of a role is longer.
-const LONGEST_LIFE: Duration = Duration::from_secs(43_200);
+/// The longest session of a role.
+const MAX_LIFETIME: Duration = Duration::from_secs(43_200);
 
 /// Temporary keys.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -20,13 +20,13 @@ pub(in crate::consumer) struct SessionKeys {
     pub(super) secret_access_key: Secret,
     #[serde(serialize_with = "exposed_if_any")]
     pub(super) session_token: Option<Secret>,
-    /// The account that the role is in.
+    /// The account of the role.
     pub(super) account_id: Option<String>,
 }
 
 impl Cacheable for SessionKeys {}
 
-#[expect(clippy::ref_option, reason = "serde calls it so")]
+#[expect(clippy::ref_option, reason = "the field name in the XML")]
 fn exposed_if_any<S: Serializer>(
     secret: &Option<Secret>,
     serializer: S,
@@ -65,7 +65,7 @@ struct AssumedRoleUser {
     arn: Option<String>,
 }
 
-/// Reads the keys from an answer whose status is 200. Half an answer is none.
+/// Reads the keys from an answer with status 200. An incomplete answer is an error.
 pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKeys>> {
     let document: Option<Document> =
         std::str::from_utf8(&reply.body).ok().and_then(|xml| quick_xml::de::from_str(xml).ok());
@@ -83,11 +83,11 @@ pub(super) fn read(what: &Message, reply: &Reply) -> Result<Credential<SessionKe
         session_token: session_token.filter(|token| !token.expose().is_empty()),
         account_id,
     };
-    let lifetime = reply.life_until(what, Code::Foreign, Some(&expiration), LONGEST_LIFE)?;
+    let lifetime = reply.lifetime_until(what, Code::Foreign, Some(&expiration), MAX_LIFETIME)?;
     Ok(Credential { secret: keys, lifetime })
 }
 
-/// The account in `arn:aws:sts::123456789012:assumed-role/…`. Servers that are not AWS's have none.
+/// The account in `arn:aws:sts::123456789012:assumed-role/…`. Servers other than AWS have none.
 fn account_of(arn: &str) -> Option<String> {
     let account = arn.split(':').nth(4)?;
     let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_a_whole_answer_are_read() {
+    fn the_keys_of_a_complete_answer_are_read() {
         let credential = read_now(WHOLE).unwrap();
         let keys = credential.secret;
         assert_eq!(keys.access_key_id, "ASIA1");
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn what_servers_leave_out_is_not_missed() {
+    fn optional_fields_can_be_missing() {
         let minio = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><AssumedRoleUser><Arn></Arn><AssumeRoleId></AssumeRoleId></AssumedRoleUser><Credentials><AccessKeyId>K</AccessKeyId><SecretAccessKey>S</SecretAccessKey><Expiration>2026-11-23T19:59:59.5Z</Expiration><SessionToken/></Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
         let keys = read_now(minio).unwrap().secret;
         assert_eq!((keys.session_token, keys.account_id), (None, None));
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn an_incomplete_answer_is_rejected() {
         let end = WHOLE.trim_end().len();
         for at in (0..end).filter(|at| WHOLE.is_char_boundary(*at)) {
             assert!(read_now(&WHOLE[..at]).is_err(), "cut at {at}");
@@ -161,12 +161,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_have_expired_are_not_taken() {
+    fn expired_keys_are_rejected() {
         let error = read_at("2026-11-23T20:00:00Z", WHOLE).unwrap_err();
         assert!(error.to_string().contains("it has expired at 2026-11-23T20:00:00Z"), "{error}");
         let unreadable = read_now(&WHOLE.replace("2026-11-23T20:00:00Z", "soon")).unwrap_err();
-        assert!(unreadable.to_string().contains("gives `soon` as its expiry"), "{unreadable}");
+        assert!(unreadable.to_string().contains("returned the expiry `soon`"), "{unreadable}");
         let long = read_now(&WHOLE.replace("2026-11-23T20", "2027-11-23T20")).unwrap();
-        assert_eq!(long.lifetime.whole(), LONGEST_LIFE);
+        assert_eq!(long.lifetime.whole(), MAX_LIFETIME);
     }
 }

@@ -1,7 +1,7 @@
-//! AWS's own configuration file, as far as it names the STS that is used (AWS SDKs and Tools Reference
-//! Guide, "Shared config and credentials files").
+//! AWS's own configuration file, as far as it selects an STS (AWS SDKs and Tools Reference Guide, "Shared config and
+//! credentials files").
 //!
-//! It belongs to other tools: a line that cannot be understood is skipped, and `doctor aws` reports it.
+//! The file belongs to other tools: an invalid line is skipped, and `doctor aws` reports it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::settings::{Origin, Setting};
 
 const LIMIT: u64 = 1024 * 1024;
 
-/// The settings of a profile that are of use here. No other is kept, as some are secrets.
+/// The settings of a profile that are read here. Others are not stored, because some are secrets.
 const KEYS: &[&str] = &[
     "endpoint_url",
     "ignore_configured_endpoint_urls",
@@ -28,7 +28,7 @@ const KEYS: &[&str] = &[
     "use_fips_endpoint",
 ];
 
-/// What the file says of the profile that AWS's tools use.
+/// The settings of the profile that AWS's tools use.
 pub(super) struct ConfigFile {
     path: PathBuf,
     settings: Vec<(&'static str, Setting<String>)>,
@@ -89,7 +89,7 @@ impl ConfigFile {
         settings.find(|(name, _)| *name == key).map(|(_, setting)| setting.clone())
     }
 
-    /// The address of STS, by the profile's `services`, or by its `endpoint_url` for all services.
+    /// The address of STS from the profile's `services`, or from its `endpoint_url` for all services.
     pub(super) fn sts_endpoint(&self) -> Result<Option<Setting<String>>> {
         match &self.services {
             Services::Missing { line, name } => Err(Error::Config {
@@ -107,7 +107,7 @@ impl ConfigFile {
     }
 }
 
-/// The path of one of AWS's own files: its variable's, or its usual one.
+/// The path of one of AWS's own files: from its variable, or the default.
 pub(super) fn aws_file(env: &Env, var: Var, home: Option<&Path>, name: &str) -> Option<PathBuf> {
     match env.get_os(var) {
         Some(path) => Some(expanded(path.into(), home)),
@@ -123,7 +123,7 @@ pub fn expanded(path: PathBuf, home: Option<&Path>) -> PathBuf {
     }
 }
 
-/// The text of such a file. Security: it can hold keys, so it is wiped.
+/// The text of such a file. Security: it can contain keys, so it is wiped.
 pub(super) fn read_text(path: &Path) -> Option<Zeroizing<String>> {
     let Ok(bytes) = private_file::read_plain(path, LIMIT).map(Zeroizing::new) else {
         debug!(path = %path.display(), "it is not read");
@@ -140,7 +140,7 @@ mod tests {
         ConfigFile::of("config".into(), text, profile)
     }
 
-    const TEXT: &str = "# ours
+    const TEXT: &str = "# a comment
 [default]
 region = us-west-2   # home
 [profile sa]
@@ -180,7 +180,7 @@ services = typo
     }
 
     #[test]
-    fn the_address_of_sts_is_that_of_the_service_before_that_of_all() {
+    fn the_address_for_sts_has_precedence_over_that_for_all_services() {
         let endpoint = |profile| file(profile, TEXT).sts_endpoint().unwrap().map(|s| s.value);
         assert_eq!(endpoint("sa").as_deref(), Some("https://sts.example"));
         assert_eq!(endpoint("with spaces").as_deref(), Some("https://all.example"));
@@ -188,7 +188,7 @@ services = typo
     }
 
     #[test]
-    fn a_missing_services_section_is_an_error_as_for_botocore() {
+    fn a_missing_services_section_is_an_error_as_in_botocore() {
         let error = file("mistaken", TEXT).sts_endpoint().unwrap_err().to_string();
         assert_eq!(
             error,
@@ -198,7 +198,7 @@ services = typo
     }
 
     #[test]
-    fn a_file_that_is_none_says_nothing() {
+    fn an_invalid_file_has_no_settings() {
         for text in
             ["", "[", "=", "[default", "[default]\nregion", "[default]\nregion =\n", "\u{0}"]
         {

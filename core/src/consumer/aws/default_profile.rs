@@ -1,6 +1,6 @@
-//! The credentials of the default profile, which the SDKs use before those of an endpoint (AWS SDKs and Tools Reference
-//! Guide, "Understand the credential provider chain"). A command that is to use the endpoint gets AWS's own files
-//! without them.
+//! The credentials of the default profile, which the SDKs prefer to those of an endpoint (AWS SDKs and Tools
+//! Reference Guide, "Understand the credential provider chain"). A command that must use the endpoint gets copies of
+//! AWS's files without them.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::config_file::{aws_file, read_text};
 use super::ini::{Ini, Kind};
 use crate::env::{self, Env, Var};
 
-/// The keys of a profile that make it a source of credentials. The rest, such as a region, stays.
+/// The keys that make a profile a source of credentials. Others, such as the region, stay.
 const CREDENTIALS: &[&str] = &[
     "aws_access_key_id",
     "aws_secret_access_key",
@@ -28,15 +28,15 @@ const CREDENTIALS: &[&str] = &[
     "web_identity_token_file",
 ];
 
-/// A file of AWS without the credentials of the default profile, and the variable that names it.
+/// A copy of an AWS file without the default profile's credentials, and the variable that names it.
 pub(in crate::consumer) struct Replacement {
     pub(in crate::consumer) variable: &'static str,
     pub(in crate::consumer) name: &'static str,
-    /// Security: it can hold keys of other profiles, so it is wiped.
+    /// Security: it can contain keys of other profiles, so it is wiped.
     pub(in crate::consumer) text: Zeroizing<String>,
 }
 
-/// What stands in for the files whose default profile has credentials.
+/// Replacements of the files whose default profile has credentials.
 pub(in crate::consumer) fn files_without_default_credentials(
     env: &Env,
     home: Option<&Path>,
@@ -50,7 +50,7 @@ pub(in crate::consumer) fn files_without_default_credentials(
     FILES.into_iter().filter_map(replacement).collect()
 }
 
-/// The text without the credentials of the default profile; `None` if it has none.
+/// The text without the default profile's credentials; `None` if it has none.
 fn without_credentials(text: &str) -> Option<Zeroizing<String>> {
     let ini = Ini::parse(text);
     let items = ini.named(Kind::Profile, "default").flat_map(|section| &section.items);
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_profile_loses_its_credentials_and_nothing_else() {
+    fn only_the_default_profiles_credentials_are_removed() {
         let text = "# mine\n[default]\nregion = eu-central-1\nAWS_Access_Key_Id=AKIA\r\naws_secret_access_key =\n  continued\n\n[profile other]\naws_access_key_id = AKIB\n[profile default]\ncredential_process = /p\noutput = json";
         let rest = without_credentials(text).unwrap();
         assert_eq!(

@@ -1,11 +1,12 @@
-//! Which STS is asked, by region or by address.
+//! The STS endpoint, by address or by region.
 //!
-//! An address: `--sts-endpoint`, its variable or profile; `AWS_ENDPOINT_URL_STS`; `AWS_ENDPOINT_URL`;
-//! what AWS's configuration says. Else the regional endpoint of: `--region`, its variable or profile;
-//! `AWS_REGION`; `AWS_DEFAULT_REGION`; AWS's configuration; the first region of the role's partition.
+//! The address is the first of: `--sts-endpoint`, its variable or profile; `AWS_ENDPOINT_URL_STS`;
+//! `AWS_ENDPOINT_URL`; AWS's configuration. Without one, it is the regional endpoint of the first of: `--region`, its
+//! variable or profile; `AWS_REGION`; `AWS_DEFAULT_REGION`; AWS's configuration; the first region of the role's
+//! partition.
 //!
-//! AWS's variables come below our settings on purpose, as Yandex's own do: an address that is exported
-//! for another tool does not change where a configured profile's token goes.
+//! AWS's variables rank below this program's settings on purpose: an address that is exported for another tool must
+//! not change where a configured profile's token is sent.
 
 use std::path::Path;
 
@@ -23,7 +24,7 @@ use crate::run::Context;
 #[derive(Debug)]
 pub(super) struct Sts {
     pub(super) endpoint: Endpoint,
-    /// Whether it is AWS's own, and not what speaks its protocol.
+    /// Whether it is an endpoint of AWS, and not of a compatible server.
     pub(super) is_aws: bool,
     region: Setting<String>,
 }
@@ -47,7 +48,7 @@ impl Sts {
             "use_dualstack_endpoint",
         );
         let address = match settings.own(&STS_ENDPOINT) {
-            Some(ours) => Some(ours),
+            Some(own) => Some(own),
             None => shared.address()?,
         };
         let Some(address) = address else {
@@ -60,11 +61,11 @@ impl Sts {
                 region,
             });
         };
-        // It would have no effect, and FIPS can be an obligation.
+        // The switch would have no effect, and FIPS can be mandatory.
         for (switch, kind) in [(fips, "FIPS"), (dual_stack, "dual-stack")] {
             if switch.value {
                 let problem = message!(
-                    "the {kind} endpoint of a region cannot be had together with the address of an STS ({})",
+                    "the {kind} endpoint of a region cannot be combined with the address of an STS ({})",
                     address.origin,
                     kind
                 );
@@ -104,7 +105,7 @@ fn region(
         })
 }
 
-/// What AWS's tools on this machine share.
+/// The settings that AWS's tools on this machine share.
 struct Shared<'a> {
     env: &'a Env,
     file: Option<ConfigFile>,
@@ -123,12 +124,12 @@ impl<'a> Shared<'a> {
         vars.iter().find_map(setting)
     }
 
-    /// The first of these variables that is set, or else a setting of the profile.
+    /// The first of these variables that is set, or a setting of the profile.
     fn get(&self, vars: &[Var], key: &str) -> Option<Setting<String>> {
         self.variable(vars).or_else(|| self.file.as_ref()?.profile_setting(key))
     }
 
-    /// The address of STS. Both the variable and the profile can have it ignored.
+    /// The address of STS. Both a variable and the profile can disable it.
     fn address(&self) -> Result<Option<Setting<String>>> {
         let ignored = self
             .get(&[env::AWS_IGNORE_CONFIGURED_ENDPOINT_URLS], "ignore_configured_endpoint_urls");
@@ -142,12 +143,12 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// A switch: this program's setting, or else that of AWS's tools, for which an unknown value means off.
-    fn switch(&self, ours: Setting<bool>, var: Var, key: &str) -> Setting<bool> {
-        if ours.origin != Origin::BuiltIn {
-            return ours;
+    /// A switch: this program's setting, or that of AWS's tools, where an unknown value means off.
+    fn switch(&self, own: Setting<bool>, var: Var, key: &str) -> Setting<bool> {
+        if own.origin != Origin::BuiltIn {
+            return own;
         }
-        self.get(&[var], key).map_or(ours, |setting| Setting {
+        self.get(&[var], key).map_or(own, |setting| Setting {
             value: parse_switch(&setting.value.to_lowercase()).unwrap_or(false),
             origin: setting.origin,
         })
@@ -174,8 +175,8 @@ mod tests {
     }
 
     #[test]
-    fn every_partition_has_its_own_names() {
-        // The whole table is compared with botocore's in the tests with real peers.
+    fn every_partition_has_its_own_host_names() {
+        // The tests with real peers compare the whole table with botocore's.
         for (region, fips, dual_stack, host) in [
             ("eu-central-1", false, false, "sts.eu-central-1.amazonaws.com"),
             ("eu-central-1", true, false, "sts-fips.eu-central-1.amazonaws.com"),
@@ -195,14 +196,14 @@ mod tests {
     }
 
     #[test]
-    fn a_region_cannot_smuggle_another_host_in() {
+    fn a_region_cannot_contain_another_host() {
         for bad in ["evil.example/", "a.b", "a@b", "EU-CENTRAL-1", "eu central", &"a".repeat(64)] {
             assert!(address(bad, false, false).is_err(), "{bad}");
         }
     }
 
     #[test]
-    fn a_token_for_one_partition_does_not_go_to_another() {
+    fn a_token_is_not_sent_to_another_partition() {
         let check = |region: &str, role: &str| {
             let region = setting(region);
             let role = setting(role);
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_of_aws_are_told_from_those_that_speak_its_protocol() {
+    fn aws_servers_and_compatible_servers_are_distinguished() {
         let is_aws = |url: &str| is_of_aws(&Endpoint::parse("STS endpoint", url).unwrap());
         assert!(is_aws("https://sts.eu-central-1.amazonaws.com"));
         assert!(is_aws("https://vpce-1.sts.us-east-1.vpce.amazonaws.com"));
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_aws_tools_are_to_ignore_is_ignored() {
+    fn an_address_that_aws_tools_ignore_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
         for (profile, variables, expected) in [
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_of_aws_are_heard_where_we_are_told_nothing() {
+    fn aws_settings_are_used_if_this_program_has_none() {
         let env = Env::Fake(HashMap::from([
             ("AWS_USE_FIPS_ENDPOINT", "TRUE".to_owned()),
             ("AWS_USE_DUALSTACK_ENDPOINT", "maybe".to_owned()),

@@ -1,4 +1,4 @@
-//! Keys in the environment of a command, or the address that they are at (AWS SDKs and Tools Reference Guide,
+//! Keys in the environment of a command, or the address of an endpoint with them (AWS SDKs and Tools Reference Guide,
 //! "Environment variables" and "Container credential provider").
 
 use std::path::Path;
@@ -8,25 +8,24 @@ use super::{Aws, SessionKeys};
 use crate::credential::Credential;
 use crate::env;
 
-/// Variables that a command must not inherit: one or the other of AWS's tools would use them before the keys, or as a
-/// part of them.
-const IN_THE_WAY: &[&str] = &[
-    // Keys that were there before.
+/// Variables that a command must not inherit: some AWS tool would prefer them to the keys, or mix them with the keys.
+const OVERRIDING: &[&str] = &[
+    // Other keys.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
-    // The JavaScript SDK looks into the profile first.
+    // The JavaScript SDK prefers the profile.
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
-    // botocore takes this one for the session token, if it is there.
+    // botocore uses this one as the session token.
     "AWS_SECURITY_TOKEN",
-    // Other spellings of the keys, which older SDKs look for.
+    // Other names of the keys, which older SDKs read.
     "AWS_ACCESS_KEY",
     "AWS_SECRET_KEY",
     "AWS_CREDENTIAL_FILE",
     "AMAZON_ACCESS_KEY_ID",
     "AMAZON_SECRET_ACCESS_KEY",
     "AMAZON_SESSION_TOKEN",
-    // Other ways to keys, which some tools put before these ones.
+    // Other sources of keys, which some tools prefer.
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -34,19 +33,19 @@ const IN_THE_WAY: &[&str] = &[
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-    // What belongs to those.
+    // The parts of these sources.
     "AWS_SESSION_TOKEN",
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_EXPIRATION",
     "AWS_CREDENTIAL_SCOPE",
 ];
 
-/// A token of one service, such as `AWS_BEARER_TOKEN_BEDROCK`, is used there instead of any keys. botocore
-/// makes the rest of the name of the service's name.
+/// A token for one service, such as `AWS_BEARER_TOKEN_BEDROCK`, is used there instead of keys. botocore appends the
+/// name of the service.
 const TOKENS_OF_SERVICES: &str = "AWS_BEARER_TOKEN_";
 
 impl Aws {
-    /// Puts the keys into the environment of a child, and removes what would be used before them.
+    /// Sets the keys in the environment of a child, and removes variables with precedence over them.
     pub(in crate::consumer) fn put_into_environment(
         &self,
         credential: &Credential<SessionKeys>,
@@ -65,7 +64,7 @@ impl Aws {
         child.env("AWS_CREDENTIAL_EXPIRATION", lifetime.expires_at_here().to_string());
     }
 
-    /// Puts the address of an endpoint with the keys into the environment of a child, and the file with its secret.
+    /// Sets the address of an endpoint with the keys, and the file with its secret, in the environment of a child.
     pub(in crate::consumer) fn put_endpoint_into_environment(
         address: &str,
         secret_file: &Path,
@@ -75,16 +74,16 @@ impl Aws {
         child.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", secret_file);
     }
 
-    /// Removes what would be used before other keys from the environment of a child, and adds the region.
+    /// Removes variables with precedence over other keys from the environment of a child, and adds the region.
     pub(in crate::consumer) fn clear_environment(&self, child: &mut Command) {
-        for name in IN_THE_WAY {
+        for name in OVERRIDING {
             child.env_remove(name);
         }
         for name in env::names_that_begin_with(TOKENS_OF_SERVICES) {
             child.env_remove(name);
         }
         if let Some(region) = &self.sts.named_region() {
-            // Version 1 of the CLI and boto read the one, everyone else the other.
+            // Version 1 of the CLI and boto read one, all other tools the other.
             child.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region);
         }
     }

@@ -1,4 +1,4 @@
-//! Which profiles of AWS's own files run a helper, and which have keys of their own: for `doctor`.
+//! Profiles in AWS's own files that run a helper, or have their own keys, for `doctor`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,14 @@ use crate::env::{self, Env};
 use super::config_file::{aws_file, read_text};
 use super::ini::{Fault, Ini, Kind, Section};
 
-/// What AWS's own files say of all profiles.
+/// The profiles in AWS's own files.
 #[derive(Debug, Default)]
 pub struct AwsFiles {
     /// The command lines of the profiles that get their keys from a program.
     pub processes: Vec<(Place, String)>,
-    /// Where profiles have keys of their own. The keys are not read.
+    /// Places of keys in profiles. The keys themselves are not read.
     pub keys: Vec<Place>,
-    /// The lines for which botocore rejects a whole file.
+    /// The lines for which botocore rejects the whole file.
     pub faults: Vec<(PathBuf, Fault)>,
 }
 
@@ -27,7 +27,7 @@ pub struct Place {
 }
 
 impl AwsFiles {
-    /// Reads both. A file that cannot be read is skipped.
+    /// Reads both files. A file that cannot be read is skipped.
     pub fn read(env: &Env, home: Option<&Path>) -> Self {
         let mut files = Self::default();
         let config = aws_file(env, env::AWS_CONFIG_FILE, home, "config");
@@ -36,7 +36,7 @@ impl AwsFiles {
             files.add(&path, |section| section.name(Kind::Profile));
         }
         if let Some(path) = credentials {
-            // Names are bare there.
+            // In this file, headers are profile names without a prefix.
             files.add(&path, |section| Some(section.header.trim().to_owned()));
         }
         files
@@ -70,7 +70,7 @@ mod tests {
     fn helpers_and_keys_are_found_in_both_files() {
         let folder = tempfile::tempdir().unwrap();
         let (config, credentials) = (folder.path().join("config"), folder.path().join("keys"));
-        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\n  credential_process : /p/x aws # ours\n  s3 =\n    aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\nregion\n";
+        let text = "[default]\nregion=x\n[profile \"a b\"]\n# credential_process = /no\n  credential_process : /p/x aws # a comment\n  s3 =\n    aws_access_key_id = no\n[services x]\ncredential_process = /no\n[plain]\naws_access_key_id=AKIA\nregion\n";
         private_file::write(&config, text.as_bytes()).unwrap();
         private_file::write(&credentials, b"[a b]\n\taws_access_key_id: AKIA\n").unwrap();
         let env = Env::Fake(std::collections::HashMap::from([

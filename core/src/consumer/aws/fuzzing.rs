@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::answer;
 use super::ini::{Ini, Kind};
-use super::refusal::{Asked, Refusal};
+use super::refusal::{Refusal, RefusedRequest};
 use super::role::RoleSession;
 use crate::credential::{IdToken, Secret};
-use crate::fuzzing::is_told_in_two_lines;
+use crate::fuzzing::check_printed_error;
 use crate::http::Reply;
 
 /// Keys are valid for some time, up to the limit of STS. Every other answer is an error with a text.
@@ -21,7 +21,7 @@ pub fn sts_xml(data: &[u8]) {
             let life = credential.lifetime.whole();
             assert!(!life.is_zero() && life <= Duration::from_secs(43_200), "{life:?}");
         }
-        Err(error) => is_told_in_two_lines(&error),
+        Err(error) => check_printed_error(&error),
     }
     let role = RoleSession {
         role_arn: Some("arn:aws:iam::123456789012:role/robot".into()),
@@ -31,13 +31,14 @@ pub fn sts_xml(data: &[u8]) {
         policy_arns: Vec::new(),
     };
     let token = IdToken(Secret::new("e30.e30.c2ln".into()));
-    let asked = Asked { what: &"keys".into(), role: &role, region: "us-east-1", token: &token };
+    let request =
+        RefusedRequest { what: &"keys".into(), role: &role, region: "us-east-1", token: &token };
     for status in [400, 403, 503] {
-        is_told_in_two_lines(&Refusal::into_error_of(&Reply::made_up(status, body), &asked));
+        check_printed_error(&Refusal::into_error_of(&Reply::made_up(status, body), &request));
     }
 }
 
-/// AWS's configuration: whatever is in it, a line belongs to one setting, and faults have lines of the text.
+/// AWS's configuration: each line belongs to at most one setting, and faults have lines of the text.
 ///
 /// # Panics
 /// If that does not hold.

@@ -1,5 +1,5 @@
-//! The format of `~/.aws/config` and `~/.aws/credentials`, as Python's `configparser` reads it for botocore:
-//! the AWS CLI, boto3 and many others.
+//! The format of `~/.aws/config` and `~/.aws/credentials`, as Python's `configparser` parses it for botocore (the AWS
+//! CLI, boto3 and others).
 //!
 //! ```text
 //! [profile "a b"]           # a header can be indented, and can be quoted as in a shell
@@ -10,9 +10,9 @@
 //!   endpoint_url = https://…
 //! ```
 //!
-//! A line that is indented more than the key above it continues the value of that key. What `configparser`
-//! rejects is a [`Fault`]: botocore then reads no profile of the file at all. Other SDKs skip such a line, and
-//! so does this reader.
+//! A line that is indented more than the key above it continues that key's value. A line that `configparser` rejects
+//! is a [`Fault`], because botocore then reads no profile of the file. Other SDKs skip such a line, and so does this
+//! reader.
 
 use std::ops::Range;
 
@@ -20,18 +20,18 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::shell;
 
-/// The sections and settings of a file. They are borrowed from its text, which can hold keys.
+/// The sections and settings of a file. They borrow from its text, which can contain keys.
 #[derive(Default)]
 pub struct Ini<'a> {
     pub sections: Vec<Section<'a>>,
     pub faults: Vec<Fault>,
 }
 
-/// What stands below a header.
+/// A header and its items.
 pub struct Section<'a> {
-    /// What is between the brackets.
+    /// The text between the brackets.
     pub header: &'a str,
-    /// Where the header is. Lines are counted from 0 here.
+    /// The line of the header, counted from 0.
     pub at: usize,
     /// The white space before the header.
     pub indent: &'a str,
@@ -41,15 +41,15 @@ pub struct Section<'a> {
 /// A key and its value.
 pub struct Item<'a> {
     pub key: &'a str,
-    /// The rest of its line, with what looks like a comment: botocore takes that for a part of the value.
+    /// The rest of its line, including an apparent comment: botocore makes that part of the value.
     pub value: &'a str,
-    /// Where the value begins in its line.
+    /// The start of the value in its line.
     pub value_at: usize,
     /// The white space before the key.
     pub indent: &'a str,
-    /// Its lines, from that of the key to the last that continues it.
+    /// Its lines, from the key to the last continuation.
     pub lines: Range<usize>,
-    /// The lines that continue it, each with its place.
+    /// The continuation lines, each with its number.
     pub more: Vec<(usize, &'a str)>,
 }
 
@@ -61,7 +61,7 @@ pub struct Fault {
     pub problem: Message,
 }
 
-/// What kind of section a header begins.
+/// The kind of a section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     Profile,
@@ -72,7 +72,7 @@ impl<'a> Ini<'a> {
     /// Reads a text, with line ends of either kind.
     pub fn parse(text: &'a str) -> Self {
         let mut ini = Self::default();
-        // How far the last key or header was indented, and whether lines can continue a key.
+        // The indentation of the last key or header, and whether a line can continue a key.
         let (mut level, mut has_key) = (0, false);
         let content = text.strip_prefix('\u{feff}');
         if content.is_some() {
@@ -117,7 +117,7 @@ impl<'a> Ini<'a> {
         self.sections.iter().filter(move |section| section.name(kind).as_deref() == Some(name))
     }
 
-    /// The items of `[DEFAULT]`, which `configparser` takes for a part of every section.
+    /// The items of `[DEFAULT]`, which `configparser` adds to every section.
     pub fn of_all_sections(&self) -> impl Iterator<Item = &Item<'a>> {
         self.sections.iter().filter(|section| section.is_for_all()).flat_map(|it| &it.items)
     }
@@ -156,7 +156,7 @@ impl<'a> Ini<'a> {
         }
     }
 
-    /// A key without a value has settings below it, each with `=`.
+    /// A key without a value has nested settings, each with `=`.
     fn check_nested(&mut self) {
         let items = self.sections.iter().flat_map(|section| &section.items);
         let nested = items.filter(|item| item.value.is_empty()).flat_map(|item| &item.more);
@@ -172,7 +172,7 @@ impl<'a> Ini<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// The name of a section of this kind. Spaces within the brackets are not minded, as by most SDKs.
+    /// The name of a section of this kind. Like most SDKs, it ignores spaces within the brackets.
     pub fn name(&self, kind: Kind) -> Option<String> {
         let header = self.header.trim();
         let begin = match kind {
@@ -186,7 +186,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The item of a key; of several, the last.
+    /// The item of a key; the last one of duplicates.
     pub fn item(&self, key: &str) -> Option<&Item<'a>> {
         self.items.iter().rfind(|item| item.is(key))
     }
@@ -197,17 +197,17 @@ impl<'a> Section<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// Whether it has this key, in whichever case.
+    /// Whether it has this key, ignoring case.
     pub fn is(&self, key: &str) -> bool {
         self.key.eq_ignore_ascii_case(key)
     }
 
-    /// The value without a comment behind it, as most SDKs read it.
+    /// The value without a trailing comment, as most SDKs read it.
     pub fn plain_value(&self) -> &'a str {
         without_comment(self.value)
     }
 
-    /// The settings below a key that has no value of its own: line, key, value.
+    /// The nested settings of a key without a value: line, key, value.
     pub(crate) fn nested(&self) -> impl Iterator<Item = (usize, &'a str, &'a str)> {
         let lines = self.more.iter().filter(|_| self.plain_value().is_empty());
         lines.filter_map(|(at, line)| {
@@ -217,7 +217,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// `[header]`, whatever follows it. `configparser` looks for the last bracket.
+/// `[header]`, with any text after it. `configparser` uses the last bracket.
 fn header(content: &str) -> Option<&str> {
     let (header, _) = content.strip_prefix('[')?.rsplit_once(']')?;
     (!header.is_empty()).then_some(header)
@@ -238,7 +238,7 @@ fn item<'a>(line: &'a str, at: usize, indent: &'a str) -> Option<Item<'a>> {
     })
 }
 
-/// What Python's `strip` removes: the separators of ASCII too.
+/// White space as in Python's `strip`, which includes the ASCII separators.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_however_it_is_written() {
+    fn a_key_is_found_in_every_notation() {
         for text in [
             "[profile p]\nregion=eu",
             "[profile p]\n  region = eu\n  output = json\n",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_botocore_rejects_is_a_fault_with_its_line() {
+    fn a_line_that_botocore_rejects_is_a_fault() {
         for (text, line) in [
             ("region = eu\n", 1),
             ("[a]\nregion\n", 2),

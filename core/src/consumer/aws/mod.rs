@@ -1,8 +1,8 @@
 //! `aws`: temporary keys of an AWS role, as a `credential_process` of the AWS CLI and SDKs prints them
 //! (AWS CLI User Guide, "Sourcing credentials with an external process").
 //!
-//! The ID token is exchanged for them at STS (`AssumeRoleWithWebIdentity`), or at what speaks its
-//! protocol: MinIO, Ceph, SeaweedFS.
+//! The ID token is exchanged for them at STS (`AssumeRoleWithWebIdentity`), or at a compatible server: MinIO, Ceph,
+//! SeaweedFS.
 
 mod answer;
 mod config_file;
@@ -46,27 +46,27 @@ pub use files::AwsFiles;
 pub use fuzzing::{aws_ini, sts_xml};
 pub use ini::{Ini, Item, Kind, Section};
 
-/// What AWS's own guides have a provider of web identities issue tokens for.
+/// The audience in AWS's own guides for web identity providers.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// botocore looks for new keys when the old ones have less than this left, and runs the helper for
-/// every single request if it then gets no better ones.
+/// botocore requests new keys when less than this is left. If the new ones are no better, it runs the helper for
+/// every single request.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
-/// For keys that are valid for 15 minutes in all.
+/// For keys with a whole lifetime of 15 minutes.
 const MINIMUM_LIFETIME_OF_SHORT_KEYS: Duration = Duration::from_secs(5 * 60);
 
-/// A request that AWS refuses without credentials. It redirects one without an action to its home page.
+/// A request that AWS refuses without credentials. Without an action, it would redirect to its home page.
 const PUBLIC: &[(&str, &str)] = &[("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
 
-/// Print keys of an AWS role: a credential_process of the AWS CLI and SDKs
+/// Print keys of an AWS role for the AWS CLI and SDKs (credential_process)
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(after_help = "Example: in ~/.aws/config (a full path, no `~`, no variables),
+#[command(after_help = "Example: in ~/.aws/config, with the full path of this program,
   [profile yandex]
   credential_process = /usr/local/bin/yc-id-token aws --profile prod
 
-and in the configuration of yc-id-token,
+Example: in the configuration file of yc-id-token,
   [profiles.prod.aws]
   role_arn = \"arn:aws:iam::123456789012:role/robot\"")]
 pub struct Args {}
@@ -77,7 +77,7 @@ struct CredentialProcess<'a> {
     version: u8,
     access_key_id: &'a str,
     secret_access_key: &'a str,
-    // Rust's SDK sends an empty header for an empty token, so there is none instead.
+    // The SDK for Rust sends an empty header for an empty token, so the field is left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_token: Option<&'a str>,
     expiration: String,
@@ -114,8 +114,8 @@ impl Aws {
         Ok(Self { sts, role, audience })
     }
 
-    /// The keys as the SDKs read them from an endpoint of a container (AWS SDKs and Tools Reference Guide, "Container
-    /// credential provider").
+    /// The keys in the format that the SDKs read from a container endpoint (AWS SDKs and Tools Reference Guide,
+    /// "Container credential provider").
     pub(super) fn render_for_container(
         _: &Self,
         credential: &Credential<SessionKeys>,
@@ -130,7 +130,7 @@ impl Aws {
         })
     }
 
-    /// Whether the keys are valid for so short a time that botocore never keeps them.
+    /// Whether the lifetime of the keys is so short that botocore never caches them.
     fn is_short(&self) -> bool {
         self.role.duration <= MINIMUM_LIFETIME
     }

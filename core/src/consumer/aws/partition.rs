@@ -1,4 +1,4 @@
-//! The partitions of AWS, and the addresses of their STS.
+//! The partitions of AWS, and the addresses of their STS endpoints.
 
 use crate::error::Result;
 use crate::foreign_text::ForeignText;
@@ -6,12 +6,12 @@ use crate::http::Endpoint;
 use crate::message;
 use crate::settings::{Setting, unfit};
 
-/// A part of AWS that shares nothing with the others (AWS SDKs, `partitions.json`).
+/// A separate part of AWS (AWS SDKs, `partitions.json`).
 pub(super) struct Partition {
     id: &'static str,
-    /// How the names of its regions begin.
+    /// The prefix of its regions' names.
     regions: &'static str,
-    /// Whose STS is called if no region is set.
+    /// The region whose STS is used if none is set.
     pub(super) first_region: &'static str,
     suffix: &'static str,
     dual_stack_suffix: &'static str,
@@ -25,7 +25,7 @@ const PARTITIONS: &[Partition] = &[
     row("aws-iso-b", "us-isob-", "us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
     row("aws-iso-e", "eu-isoe-", "eu-isoe-west-1", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
     row("aws-iso-f", "us-isof-", "us-isof-south-1", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-    // Every other region, known or to come.
+    // All other regions, including future ones.
     row("aws", "", "us-east-1", "amazonaws.com", "api.aws"),
 ];
 
@@ -39,7 +39,7 @@ const fn row(
     Partition { id, regions, first_region, suffix, dual_stack_suffix }
 }
 
-/// The name by which AWS's tools call the endpoint without a region.
+/// The name of the endpoint without a region in AWS's tools.
 pub(super) const GLOBAL: &str = "aws-global";
 
 impl Partition {
@@ -63,7 +63,7 @@ impl Partition {
         })
     }
 
-    /// A role of one partition is not known in the others, and a token must not be shown to them.
+    /// A role of one partition does not exist in the others, and a token must not be sent to them.
     pub(super) fn check_role(
         &self,
         region: &Setting<String>,
@@ -98,12 +98,12 @@ impl Partition {
             return match [fips, dual_stack].into_iter().find(|switch| switch.value) {
                 Some(switch) => Err(unfit(
                     switch.origin.clone(),
-                    "the endpoint without a region has no such form; name a region",
+                    "the endpoint without a region has no such variant; name a region",
                 )),
                 None => Ok(format!("https://sts.{}", self.suffix)),
             };
         }
-        // In GovCloud the usual endpoint is the FIPS one.
+        // In GovCloud the default endpoint is the FIPS one.
         let is_usual = self.id == "aws-us-gov" && !dual_stack.value;
         let host = if fips.value && !is_usual { "sts-fips" } else { "sts" };
         let suffix = if dual_stack.value { self.dual_stack_suffix } else { self.suffix };
@@ -111,7 +111,7 @@ impl Partition {
     }
 }
 
-/// Whether an endpoint is one of AWS, and not of a server that speaks its protocol.
+/// Whether an endpoint belongs to AWS, and not to a compatible server.
 pub(super) fn is_of_aws(endpoint: &Endpoint) -> bool {
     let host = endpoint.host();
     PARTITIONS.iter().any(|partition| {

@@ -1,7 +1,7 @@
-//! The refusals of STS, and what to do about them.
+//! Refusals of STS, and their hints.
 //!
-//! Codes are those of the API reference's "Common Errors" and of `AssumeRoleWithWebIdentity`. Servers
-//! that only speak the protocol have others; their words are passed on.
+//! The codes are those of "Common Errors" and `AssumeRoleWithWebIdentity` in the API reference. Compatible servers
+//! have others, whose text is shown.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::message;
 use super::super::claims::ShownClaims;
 use super::role::RoleSession;
 
-/// `<ErrorResponse>` of AWS and most others; Ceph sends the inner element alone.
+/// `<ErrorResponse>` of AWS and most servers; Ceph sends only the inner element.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document {
@@ -38,7 +38,7 @@ pub(super) struct Refusal {
     request_id: Option<ForeignText>,
 }
 
-pub(super) struct Asked<'a> {
+pub(super) struct RefusedRequest<'a> {
     pub(super) what: &'a Message,
     pub(super) role: &'a RoleSession,
     pub(super) region: &'a str,
@@ -46,18 +46,18 @@ pub(super) struct Asked<'a> {
 }
 
 impl Refusal {
-    /// Reads an answer, if it is a refusal in the protocol's words.
+    /// Reads an answer, if it is a refusal in this protocol.
     pub(super) fn read(reply: &Reply) -> Option<Self> {
         if reply.status == 200 {
             return None;
         }
         let xml = std::str::from_utf8(&reply.body).ok()?;
         let document: Document = quick_xml::de::from_str(xml).ok()?;
-        let said =
+        let element =
             document.error.unwrap_or(Said { code: document.code, message: document.message });
         Some(Self {
-            code: said.code.filter(|code| !code.is_empty())?,
-            message: said.message.unwrap_or_default(),
+            code: element.code.filter(|code| !code.is_empty())?,
+            message: element.message.unwrap_or_default(),
             request_id: document.request_id,
         })
     }
@@ -67,8 +67,8 @@ impl Refusal {
         matches!(self.code.as_str(), "ExpiredTokenException" | "ExpiredToken")
     }
 
-    /// Whether the same request may well succeed in a moment: throttling, and AWS not reaching the
-    /// issuer, which it reports in two ways.
+    /// Whether the same request may succeed soon: throttling, or AWS cannot reach the issuer, which it reports in two
+    /// ways.
     pub(super) fn passes(&self) -> bool {
         match self.code.as_str() {
             "IDPCommunicationError"
@@ -84,9 +84,9 @@ impl Refusal {
         }
     }
 
-    /// The error for an answer whose status is not 200.
-    pub(super) fn into_error_of(reply: &Reply, asked: &Asked<'_>) -> Error {
-        let what = asked.what;
+    /// The error for an answer with another status than 200.
+    pub(super) fn into_error_of(reply: &Reply, request: &RefusedRequest<'_>) -> Error {
+        let what = request.what;
         let Some(refusal) = Self::read(reply) else {
             return if reply.is_trouble() {
                 reply.unavailable(what, reply.phrase(), reply.request_id.clone())
@@ -99,7 +99,7 @@ impl Refusal {
         if reply.is_trouble() || refusal.passes() {
             return reply.unavailable(what, reason, request_id);
         }
-        let (code, hint) = refusal.advice(reply, asked);
+        let (code, hint) = refusal.advice(reply, request);
         Error::Refused { what: what.into(), code, reason, request_id, hint }
     }
 
@@ -110,16 +110,16 @@ impl Refusal {
         }
     }
 
-    fn advice(&self, reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
-        let Asked { role, region, .. } = asked;
-        let token = ShownClaims::read(asked.token);
+    fn advice(&self, reply: &Reply, request: &RefusedRequest<'_>) -> (Code, Message) {
+        let RefusedRequest { role, region, .. } = request;
+        let token = ShownClaims::read(request.token);
         let says = |what: &str| self.message.to_lowercase().contains(what);
         match self.code.as_str() {
             "AccessDenied" | "AccessDeniedException" => (Code::ConsumerDenied, trust_policy(&token, role)),
             "InvalidIdentityToken" if says("no openidconnect provider") => (
                 Code::ConsumerAuth,
                 message!(
-                    "make the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
+                    "create the provider in the role's account: `aws iam create-open-id-connect-provider --url {} --client-id-list {}`",
                     token.issuer, token.audience),
             ),
             "InvalidIdentityToken" if says("audience") => (
@@ -153,7 +153,7 @@ impl Refusal {
             ),
             "MalformedPolicyDocument" | "MalformedPolicyDocumentException" => (
                 Code::ConsumerRefused,
-                "correct `policy` (`--policy`): it is JSON, but no policy; `aws accessanalyzer validate-policy` reports what is wrong with it".into(),
+                "correct `policy` (`--policy`): it is JSON, but not a policy; `aws accessanalyzer validate-policy` reports what is wrong with it".into(),
             ),
             "ValidationError" if says("durationseconds") || says("maxsessionduration") => (
                 Code::ConsumerRefused,
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_read_in_either_shape() {
+    fn a_refusal_is_read_in_both_formats() {
         let aws = r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
             <Error><Type>Sender</Type><Code>AccessDenied</Code><Message>No</Message></Error>
             <RequestId>r-1</RequestId></ErrorResponse>"#;
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passes_is_tried_again() {
+    fn only_temporary_refusals_are_retried() {
         for (code, message) in [
             ("IDPCommunicationError", ""),
             ("Throttling", "Rate exceeded"),

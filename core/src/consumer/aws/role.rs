@@ -1,5 +1,5 @@
 //! The session that is requested from STS: the parameters of `AssumeRoleWithWebIdentity`, checked against the limits
-//! of its API reference before anything is requested.
+//! of its API reference before the request.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::settings::{DURATION, POLICY, POLICY_ARN, ROLE_SESSION_NAME};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// The least that a role allows.
+/// The lowest maximum duration that a role can have.
 const DEFAULT_DURATION: Duration = Duration::from_secs(3600);
 const SHORTEST: Duration = Duration::from_secs(900);
 const LONGEST: Duration = Duration::from_secs(43_200);
@@ -24,7 +24,7 @@ const SESSION_NAME_LIMIT: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct RoleSession {
-    /// `None` where an S3-compatible server decides by the token alone.
+    /// `None` if an S3-compatible server decides by the token alone.
     pub(super) role_arn: Option<String>,
     /// The name of the session, if one is set.
     pub(super) name: Option<String>,
@@ -59,13 +59,13 @@ impl RoleSession {
         Ok(Self { role_arn, name, duration, policy, policy_arns })
     }
 
-    /// The name of the session: the one that is set, else one for the service account. Without a role there is none.
+    /// The name of the session: the configured one, or one for the service account. `None` without a role.
     pub(super) fn session_name(&self, service_account: &str) -> Option<String> {
         let default = || self.role_arn.is_some().then(|| default_session_name(service_account));
         self.name.clone().or_else(default)
     }
 
-    /// The role's name, without its path, as the `aws iam` commands take it.
+    /// The role's name without its path, for `aws iam` commands.
     pub(super) fn role_name(&self) -> &str {
         let arn = self.role_arn.as_deref().unwrap_or_default();
         arn.rsplit('/').next().unwrap_or(arn)
@@ -89,12 +89,12 @@ fn checked(
     }
 }
 
-/// What is wrong with the ARN of a role, if anything. The rules are those of AWS, or of S3-compatible servers.
+/// The problem of a role's ARN, if it has one. The rules are those of AWS or of S3-compatible servers.
 pub fn role_arn_problem(arn: &str, is_aws: bool) -> Option<Message> {
     if is_aws { role_problem(arn) } else { foreign_role_problem(arn) }
 }
 
-/// What is wrong with the ARN of a role of AWS.
+/// The problem of an ARN of an AWS role.
 fn role_problem(arn: &str) -> Option<Message> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_role = matches!(
@@ -120,7 +120,7 @@ fn role_problem(arn: &str) -> Option<Message> {
     ))
 }
 
-/// What is wrong with the ARN of a role elsewhere: Ceph has tenants for accounts, SeaweedFS none.
+/// The problem of an ARN of a role on another server: Ceph has tenants for accounts, SeaweedFS neither.
 fn foreign_role_problem(arn: &str) -> Option<Message> {
     let is_arn = arn.starts_with("arn:") && arn.bytes().all(|byte| byte.is_ascii_graphic());
     (!is_arn || !(20..=2048).contains(&arn.len())).then(|| {
@@ -138,7 +138,7 @@ fn session_name_problem(name: &str) -> Option<Message> {
     })
 }
 
-/// CloudTrail shows it: the program and the service account.
+/// A name that identifies the program and the service account in CloudTrail.
 fn default_session_name(service_account: &str) -> String {
     let is_allowed = |c: &char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(*c);
     let account: String = service_account.chars().filter(is_allowed).collect();
@@ -210,7 +210,7 @@ mod tests {
     use crate::settings::Origin;
 
     #[test]
-    fn only_the_arn_of_a_role_is_taken() {
+    fn only_the_arn_of_a_role_is_accepted() {
         for good in [
             "arn:aws:iam::123456789012:role/robot",
             "arn:aws-us-gov:iam::123456789012:role/path/to/Robot_1+=,.@-",

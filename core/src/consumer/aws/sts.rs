@@ -1,4 +1,4 @@
-//! The exchange: one unsigned POST, the ID token in its body (AWS STS API Reference,
+//! The exchange: one unsigned POST with the ID token in its body (AWS STS API Reference,
 //! `AssumeRoleWithWebIdentity`).
 
 use crate::broker::{Broker, Request};
@@ -11,7 +11,7 @@ use crate::source::IdTokenRequest;
 use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, SessionKeys};
 use super::endpoint::Sts;
-use super::refusal::{Asked, Refusal};
+use super::refusal::{Refusal, RefusedRequest};
 use super::role::RoleSession;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -113,7 +113,7 @@ impl Exchange for AssumeRole<'_> {
         if reply.status == 200 {
             return answer::read(what, reply);
         }
-        let asked = Asked { what, role: self.role, region: self.sts.region(), token };
-        Err(Refusal::into_error_of(reply, &asked))
+        let request = RefusedRequest { what, role: self.role, region: self.sts.region(), token };
+        Err(Refusal::into_error_of(reply, &request))
     }
 }

@@ -1,5 +1,5 @@
-//! What a command uses while it runs: private files, and the endpoint with the keys of an AWS role. All credentials are
-//! kept fresh, and all is removed at the end.
+//! The resources of a running command: private files, and the endpoint with the keys of an AWS role. Credentials are
+//! kept fresh, and everything is removed at the end.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ use crate::settings::Settings;
 
 use super::{CredentialCommand as _, Exec, keys_endpoint};
 
-/// Credentials, and a folder with files. Both end when this is dropped.
+/// Credentials, and a folder with files. Both are removed on drop.
 pub(super) struct Kept<'a> {
     folder: TempDir,
     settings: &'a Settings,
@@ -32,16 +32,16 @@ pub(super) struct Kept<'a> {
 }
 
 impl<'a> Kept<'a> {
-    /// Makes the folder, below `above`.
+    /// Creates the folder below `above`.
     pub(super) fn make(above: &Path, settings: &'a Settings) -> Result<Self> {
         let unwritten = |error| Error::unwritten(above, error);
-        // The command can have another current folder.
+        // The command may have another current folder.
         let above = std::path::absolute(above).map_err(unwritten)?;
         let folder = private_file::make_temporary_folder(&above).map_err(unwritten)?;
         Ok(Self { folder, settings, documents: Vec::new() })
     }
 
-    /// Writes a token into a file of this name, to keep it fresh from then on, and returns the path.
+    /// Writes a token to a file of this name, keeps it fresh, and returns the path.
     pub(super) fn add_token(
         &mut self,
         name: &str,
@@ -57,7 +57,7 @@ impl<'a> Kept<'a> {
         Ok(path)
     }
 
-    /// Serves keys, to keep them fresh from then on, and tells a command where they are.
+    /// Serves keys, keeps them fresh, and puts their address into the command's environment.
     pub(super) fn serve_keys(
         &mut self,
         aws: &Aws,
@@ -72,7 +72,7 @@ impl<'a> Kept<'a> {
         Aws::put_endpoint_into_environment(&address, &path, command);
         keys_endpoint::reach_without_proxy(env, command);
         for file in aws::files_without_default_credentials(env, locations.home.as_deref()) {
-            // With a hyphen, no variable of a token file has this name.
+            // It contains a hyphen, so it differs from all names of token files.
             let name = format!("aws-{}", file.name);
             command.env(file.variable, self.write(&name, file.text.as_bytes())?);
         }
@@ -98,7 +98,7 @@ impl<'a> Kept<'a> {
         Ok(())
     }
 
-    /// Writes a file that stays as it is, and returns its path.
+    /// Writes a file that does not change, and returns its path.
     pub(super) fn add(&self, name: &str, document: &Value) -> Result<PathBuf> {
         self.write(name, document.to_string().as_bytes())
     }
@@ -109,7 +109,7 @@ impl<'a> Kept<'a> {
         Ok(path)
     }
 
-    /// Replaces the credentials that are due, for ever. After a failure they stay as they are.
+    /// Replaces due credentials, for ever. After a failure the old ones stay.
     pub(super) async fn keep_fresh(&mut self, context: &Arc<OwnedContext>) -> Infallible {
         let mut tasks = JoinSet::new();
         for mut document in self.documents.drain(..) {
@@ -118,7 +118,7 @@ impl<'a> Kept<'a> {
                 loop {
                     document.wait(&context).await;
                     if let Some(error) = document.renew(&context).await.failure {
-                        info!("{error}; the credential stays as it is");
+                        info!("{error}; the credential is not replaced");
                     }
                 }
             });

@@ -10,7 +10,7 @@ use crate::endpoint::{self, Answer, Endpoint, Listen, Secret, Service, Socket, S
 use crate::env::{self, Env};
 use crate::error::Result;
 
-/// What it answers with.
+/// The source of its answers.
 struct Keys {
     memory: Arc<Memory>,
     clock: Clock,
@@ -26,7 +26,7 @@ impl Service for Keys {
     }
 }
 
-/// Serves the keys at a free port while the runtime lives, and returns the address.
+/// Serves the keys on a free port while the runtime exists, and returns the address.
 pub(super) fn serve(memory: Arc<Memory>, secret: Arc<Secret>, clock: Clock) -> Result<String> {
     let (socket, address) = Socket::at_free_port()?;
     let name = Listen::Tcp(address).shown();
@@ -36,12 +36,12 @@ pub(super) fn serve(memory: Arc<Memory>, secret: Arc<Secret>, clock: Clock) -> R
     Ok(format!("http://{address}/"))
 }
 
-/// Lets the programs of a command reach the endpoint without a proxy. Some SDKs would go through one.
+/// Makes the programs of a command connect to the endpoint without a proxy. Some SDKs would use one.
 pub(super) fn reach_without_proxy(env: &Env, command: &mut Command) {
     let lists = [env::NO_PROXY, env::NO_PROXY_LOWER];
     for (var, other) in [(lists[0], lists[1]), (lists[1], lists[0])] {
         let list = match env.get(var).or_else(|| env.get(other)) {
-            // It stands for all hosts only where it is alone.
+            // `*` matches all hosts only if it is the whole list.
             Some(list) if list.trim() == "*" => list,
             Some(list) => format!("{list},{}", Ipv4Addr::LOCALHOST),
             None => Ipv4Addr::LOCALHOST.to_string(),
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_is_added_to_the_hosts_that_are_reached_without_a_proxy() {
+    fn loopback_is_added_to_no_proxy() {
         let lists = |variables: &[(&'static str, &str)]| {
             let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
             let mut command = Command::new("true");

@@ -1,8 +1,8 @@
-//! `exec`: a command with credentials in its environment, in files or at an endpoint, for programs that cannot run a
-//! helper.
+//! `exec`: runs a command with credentials in its environment, in files or at an endpoint, for programs that cannot
+//! run a helper.
 //!
-//! A command with credentials in its environment alone takes the place of this process. Nothing refreshes them, so at
-//! least half of the lifetime must be left. With a file or an endpoint this process stays, see `kept`.
+//! A command with credentials only in its environment replaces this process. These are never refreshed, so at least
+//! half of the lifetime must be left. With a file or an endpoint this process stays, see `kept`.
 
 mod kept;
 mod keys_endpoint;
@@ -32,10 +32,9 @@ use kept::Kept;
 use token_variables::{Form, TokenVariable};
 
 const TOKEN_ENV: Field =
-    Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV").help(
-        "NAME[=AUD]",
-        "Put an ID token into this variable, for this audience or that of `--audience`; repeatable",
-    );
+    Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV")
+        .help("NAME[=AUD]", "Set NAME to an ID token for AUD or `--audience`; repeatable")
+        .essential();
 
 const TOKEN_FILE_ENV: Field = Field::new(
     Kind::Words,
@@ -43,25 +42,27 @@ const TOKEN_FILE_ENV: Field = Field::new(
     "--token-file-env",
     "YC_ID_TOKEN_EXEC_TOKEN_FILE_ENV",
 )
-.help(
-    "NAME[=AUD]",
-    "Put the path of a private file with an ID token into this variable; the file is kept fresh, and removed when the command ends; repeatable",
-);
+.help("NAME[=AUD]", "Set NAME to the path of a fresh ID token file; repeatable")
+.essential();
 
 const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
-    .help("", "Keys of an AWS role")
+    .help("", "Provide keys of an AWS role")
+    .essential()
     .decides(Decides::Nothing);
 
 const SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
-    .help("", "With `--aws`: serve the keys at a private endpoint, where they are kept fresh while the command runs, instead of putting them into its environment")
+    .help("", "Serve the keys of `--aws` at a local endpoint instead")
+    .essential()
     .decides(Decides::Nothing);
 
 const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
-    .help("", "A token of Vault or OpenBao")
+    .help("", "Provide a token of Vault or OpenBao")
+    .essential()
     .decides(Decides::Nothing);
 
 const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GCP")
-    .help("", "A private credential configuration of Google Cloud and the ID token that it names, which is kept fresh; both are removed when the command ends")
+    .help("", "Provide a credential configuration of Google Cloud")
+    .essential()
     .decides(Decides::Nothing);
 
 const TABLE: Table = Table {
@@ -70,25 +71,27 @@ const TABLE: Table = Table {
     settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, SERVE, VAULT, GCP],
 };
 
-/// The broker takes this for half of the lifetime.
+/// The broker limits this to half of the lifetime.
 const MINIMUM_LIFETIME: Duration = Duration::MAX;
 
-/// Run a command with credentials in its environment, in files or at an endpoint
+/// Run a command with credentials in its environment, in a file or at an endpoint
 #[derive(clap::Args, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Examples:
   yc-id-token exec --aws --profile prod -- terraform plan
-  yc-id-token exec --aws --serve --profile prod -- ./takes-days.py
   yc-id-token exec --token-env SNOWFLAKE_TOKEN=snowflakecomputing.com -- dbt run
-  yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- terraform apply
+  yc-id-token exec --token-file-env AZURE_FEDERATED_TOKEN_FILE=api://AzureADTokenExchange -- ./app
 
-With --aws, the command has AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and, where one was named, \
-the region; and no AWS_PROFILE or other variable that would win over them. With --aws --serve, it has AWS_CONTAINER_CREDENTIALS_FULL_URI and \
-AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With --vault, it has VAULT_TOKEN, VAULT_ADDR and what else the clients need to \
-reach the server, and the same as BAO_TOKEN and so on. With --gcp, GOOGLE_APPLICATION_CREDENTIALS and gcloud's CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE \
-name the configuration, and no variable that would win over them is there.")]
+Example: keys that are refreshed while the command runs,
+  yc-id-token exec --aws --serve --profile prod -- ./takes-days.py
+
+With `--aws`, the command gets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION, AWS_ACCOUNT_ID and the region, if one \
+is set. With `--aws --serve`, it gets AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With `--vault`, it \
+gets VAULT_TOKEN, VAULT_ADDR and the other variables for the server, and the same variables with BAO_. With `--gcp`, GOOGLE_APPLICATION_CREDENTIALS and \
+CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE name the configuration. Variables that would override these, such as AWS_PROFILE, are removed. Files are removed \
+when the command ends.")]
 pub struct Args {
-    /// The command and its arguments
+    /// Command to run, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -98,7 +101,7 @@ pub(super) struct Exec {
     run: Rc<Run>,
     tokens: Vec<TokenVariable>,
     aws: Option<ConsumerRun<Aws>>,
-    /// Whether the keys of AWS are served.
+    /// Whether the AWS keys are served at an endpoint.
     serves: bool,
     vault: Option<VaultRun>,
     gcp: Option<gcp::Configuration>,
@@ -116,7 +119,7 @@ impl CredentialCommand for Exec {
         token_variables::read(settings).map(drop)
     }
 
-    /// That of its ID tokens. `aws`, `vault` and `gcp` have their own.
+    /// The forecast of its ID tokens. `aws`, `vault` and `gcp` have their own.
     fn forecast(context: Context<'_>) -> Result<Option<ConsumerForecast>> {
         let run = Run::open(context, Self::TABLES)?;
         let tokens = token_variables::read(&run.settings)?;
@@ -135,13 +138,13 @@ impl CredentialCommand for Exec {
         Ok(Some(ConsumerForecast { audience, server: None, credentials, warnings: Vec::new() }))
     }
 
-    /// No run of it starts a refresh in the background.
+    /// It never starts a background refresh.
     fn refresh(_: &Args, _: Context<'_>) -> Result<()> {
         Ok(())
     }
 
     fn run(args: &Args, context: Context<'_>, _: &mut Output<'_>) -> Result<ExitCode> {
-        child::hand_on();
+        child::keep_for_command();
         let purpose = Purpose::Answer(None);
         let exec = Self::open(Context { purpose: &purpose, ..context })?;
         let mut command = of_words(&args.command);
@@ -163,7 +166,7 @@ impl Exec {
         let serve = run.settings.is_on(&SERVE)?;
         if serve.value && aws.is_none() {
             return Err(Error::Missing {
-                problem: message!("what `{}` serves is not chosen", SERVE.flag),
+                problem: message!("the credential that `{}` serves is not selected", SERVE.flag),
                 hint: message!("give `{}` too, for the keys of an AWS role", AWS.flag),
             });
         }
@@ -177,19 +180,19 @@ impl Exec {
         let gcp = gcp.transpose()?;
         if tokens.is_empty() && aws.is_none() && vault.is_none() && gcp.is_none() {
             return Err(Error::Missing {
-                problem: "no credential is chosen for the command".into(),
+                problem: "no credential is selected for the command".into(),
                 hint: "give `--token-env NAME` or `--token-file-env NAME` for an ID token, `--aws` for the keys of an AWS role, `--vault` for a token of Vault, or `--gcp` for a credential configuration of Google Cloud".into(),
             });
         }
         Ok(Self { run, tokens, aws, serves: serve.value, vault, gcp })
     }
 
-    /// Whether this process stays, because a credential of the command is kept fresh.
+    /// Whether this process stays, to keep a credential of the command fresh.
     fn stays(&self) -> bool {
         self.serves || self.gcp.is_some() || self.of_form(Form::File).next().is_some()
     }
 
-    /// Obtains all that is in the environment alone.
+    /// Obtains all credentials that are only in the environment.
     fn put_into_environment(&self, command: &mut Command) -> Result<()> {
         if let Some(aws) = &self.aws {
             if self.serves {
@@ -215,7 +218,7 @@ impl Exec {
         Ok(())
     }
 
-    /// Runs the command while its credentials are kept fresh, and returns its exit status.
+    /// Runs the command, keeps its credentials fresh meanwhile, and returns its exit status.
     fn run_beside(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
         let obtain = |audience: &str| self.run.id_token(audience, MINIMUM_LIFETIME_IN_FILE);
         let mut tokens = Vec::new();
@@ -230,7 +233,7 @@ impl Exec {
         let keys = served.map(|aws| Ok((&aws.consumer, aws.obtain()?))).transpose()?;
         let kept_by = Arc::new(OwnedContext::of(context));
         runtime::finish(async {
-            // From here on no signal ends this process before the files are removed.
+            // From here on, no signal ends this process before the files are removed.
             let signals = Signals::catch()?;
             let mut kept = Kept::make(&folder_for_files(context), &self.run.settings)?;
             for (TokenVariable { name, audience, .. }, token) in tokens {
@@ -269,7 +272,7 @@ const fn minimum_lifetime(form: Form) -> Duration {
     }
 }
 
-/// The folder of this login, which is in memory on most systems, or else that for temporary files.
+/// The folder of this login, which is in memory on most systems, or the folder for temporary files.
 fn folder_for_files(context: Context<'_>) -> PathBuf {
     let folder = context.locations.runtime_folder.clone();
     let folder = folder.filter(|folder| private_file::make_own_folder(folder).is_ok());

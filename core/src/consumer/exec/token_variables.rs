@@ -1,4 +1,4 @@
-//! The variables that a command gets ID tokens in, as the settings name them: `NAME` or `NAME=AUDIENCE`.
+//! The variables of a command that receive ID tokens, as configured: `NAME` or `NAME=AUDIENCE`.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::settings::{Field, Origin, Setting, Settings, unfit};
 
 use super::{TOKEN_ENV, TOKEN_FILE_ENV};
 
-/// A variable of a command that gets an ID token.
+/// A variable of a command that receives an ID token.
 #[derive(Debug)]
 pub(super) struct TokenVariable {
     pub(super) name: String,
@@ -18,12 +18,12 @@ pub(super) struct TokenVariable {
     origin: Origin,
 }
 
-/// What is in the variable.
+/// The content of the variable.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Form {
     /// The token.
     Value,
-    /// The path of a file with it.
+    /// The path of a file with the token.
     File,
 }
 
@@ -61,7 +61,7 @@ fn name_problem(name: &str, others: &[TokenVariable]) -> Option<Message> {
     let shown = ForeignText::new(name);
     if !is_name(name) {
         Some(message!(
-            "`{shown}` is not the name of a variable: it must be letters, digits and `_`, and begin with no digit",
+            "`{shown}` is not the name of a variable: it must be letters, digits and `_`, and not begin with a digit",
             shown
         ))
     } else if others.iter().any(|other| other.name == name) {
@@ -72,7 +72,7 @@ fn name_problem(name: &str, others: &[TokenVariable]) -> Option<Message> {
 }
 
 impl TokenVariable {
-    /// Checks that the other credentials of a command do not use the variable.
+    /// Checks that no other credential of the command uses the variable.
     pub(super) fn check_free(&self, command: &Command) -> Result<()> {
         if command.get_envs().all(|(name, _)| name != self.name.as_str()) {
             return Ok(());
@@ -84,7 +84,7 @@ impl TokenVariable {
     }
 }
 
-/// Whether every shell takes it for the name of a variable (POSIX, "Name").
+/// Whether every shell accepts it as the name of a variable (POSIX, "Name").
 fn is_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     name.bytes().next().is_some_and(is_letter)

@@ -1,8 +1,8 @@
-//! The credential configuration (AIP-4117, `external_account`): where Google's client libraries find the ID token, and
-//! what they exchange it for. `exec --gcp` writes one for its command, `setup gcp` one that stays.
+//! The credential configuration (AIP-4117, `external_account`): the source of the ID token for Google's client
+//! libraries, and its exchange. `exec --gcp` writes one for its command, `setup gcp` a permanent one.
 //!
-//! Every library and tool reads a token from a file, also those that run no executable (.NET, older ones) or only if
-//! `GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES` permits all of them. They read it again for each exchange.
+//! Every library and tool can read a token from a file. Some run no executable (.NET, older ones), others only if
+//! `GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES` permits all of them. The file is read for each exchange.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,15 +18,15 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::settings::{Setting, Settings, unfit};
 
-/// What the names of providers begin with.
+/// The prefix of providers' names.
 const HOST: &str = "//iam.googleapis.com/";
 
-/// Variables that name the configuration. gcloud and the tools that come with it read one of their own.
+/// Variables that name the configuration. gcloud and its tools read one of their own.
 pub const VARIABLES: [Var; 2] =
     [env::GOOGLE_APPLICATION_CREDENTIALS, env::CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE];
 
-/// Variables that a command must not inherit: gcloud or Terraform would use them instead.
-pub const IN_THE_WAY: [Var; 5] = [
+/// Variables that a command must not inherit: gcloud or Terraform would prefer them.
+pub const OVERRIDING: [Var; 5] = [
     env::CLOUDSDK_AUTH_ACCESS_TOKEN_FILE,
     env::GOOGLE_OAUTH_ACCESS_TOKEN,
     env::GOOGLE_CREDENTIALS,
@@ -34,13 +34,13 @@ pub const IN_THE_WAY: [Var; 5] = [
     env::GCLOUD_KEYFILE_JSON,
 ];
 
-/// How long a library waits for the executable: more than a run of this program takes by default.
+/// How long a library waits for the executable: longer than the default time limit of a run.
 const TIMEOUT_MILLIS: u32 = 30_000;
 
-/// The field of the agent's answer that has the token.
+/// The field with the token in the agent's answer.
 const TOKEN_FIELD: &str = "id_token";
 
-/// A credential configuration, but for where the ID token is.
+/// A credential configuration, without the source of the ID token.
 pub struct Configuration {
     /// The audience of the ID token.
     pub audience: String,
@@ -48,12 +48,12 @@ pub struct Configuration {
     pub service_account_email: Option<String>,
 }
 
-/// Where the libraries get the ID token.
+/// The source of the ID token.
 pub enum TokenSource {
-    /// From this program, by a command line.
+    /// This program, with a command line.
     Executable(String),
     File(PathBuf),
-    /// From an agent.
+    /// An agent.
     Url {
         url: String,
         secret: Zeroizing<String>,
@@ -71,19 +71,19 @@ impl Configuration {
         Ok(Self { audience, provider, service_account_email: service_account_email.transpose()? })
     }
 
-    /// Removes from the environment of a command what would be used instead.
+    /// Removes variables with precedence from the environment of a command.
     pub(in crate::consumer) fn clear_environment(command: &mut Command) {
-        for variable in VARIABLES.iter().chain(&IN_THE_WAY) {
+        for variable in VARIABLES.iter().chain(&OVERRIDING) {
             command.env_remove(variable.name);
         }
     }
 
-    /// Puts the path of the configuration into the environment of a command.
+    /// Sets the path of the configuration in the environment of a command.
     pub(in crate::consumer) fn put_into_environment(path: &Path, command: &mut Command) {
         command.envs(VARIABLES.map(|variable| (variable.name, path)));
     }
 
-    /// The document, for an ID token that is there.
+    /// The document, with this source of the ID token.
     pub fn document(&self, source: &TokenSource) -> Value {
         let (token_type, source) = match source {
             TokenSource::Executable(command) => {
@@ -122,7 +122,7 @@ impl Configuration {
 pub struct Provider(String);
 
 impl Provider {
-    /// Reads a name as Google writes it: in full, with `https:` before it, or from `projects` on.
+    /// Parses a name in Google's notations: in full, with `https:` before it, or from `projects` on.
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.strip_prefix("https:").unwrap_or(text);
         let name = name.strip_prefix(HOST).unwrap_or(name);
@@ -150,7 +150,7 @@ impl Provider {
     }
 }
 
-/// The provider that is set.
+/// The configured provider.
 pub(super) fn provider(settings: &Settings) -> Result<Option<Provider>> {
     let Some(Setting { value, origin }) = settings.own(&PROVIDER) else { return Ok(None) };
     match Provider::parse(&value) {
@@ -159,7 +159,7 @@ pub(super) fn provider(settings: &Settings) -> Result<Option<Provider>> {
     }
 }
 
-/// What is wrong with the name of a provider.
+/// The problem of a provider's name, if it has one.
 pub fn provider_problem(text: &str) -> Option<Message> {
     Provider::parse(text).is_none().then(|| not_a_provider(text))
 }
@@ -179,7 +179,7 @@ fn checked_email(Setting { value, origin }: Setting<String>) -> Result<String> {
     }
 }
 
-/// What is wrong with the email of a service account.
+/// The problem of a service account's email, if it has one.
 pub fn email_problem(email: &str) -> Option<Message> {
     let is_of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let is_email = email.split_once('@').is_some_and(|(name, domain)| {

@@ -1,4 +1,4 @@
-//! A credential configuration that is in a file, as Google's client libraries read it (AIP-4117).
+//! A credential configuration in a file, as Google's client libraries parse it (AIP-4117).
 
 use std::time::Duration;
 
@@ -6,34 +6,34 @@ use serde_json::Value;
 
 use super::{ID_TOKEN, JWT};
 
-/// What the libraries accept as `timeout_millis`, and what they take if it is not set.
+/// The values that the libraries accept as `timeout_millis`, and the default.
 const TIMEOUTS: [u64; 2] = [5_000, 120_000];
 const DEFAULT_TIMEOUT: u64 = 30_000;
 
-/// Security: no `Debug`, as a header can be a secret.
+/// Security: no `Debug`, because a header can contain a secret.
 pub struct CredentialFile(Value);
 
 impl CredentialFile {
-    /// No configuration is larger.
+    /// More than any configuration.
     pub const LIMIT: u64 = 64 * 1024;
 
-    /// Reads a configuration; `None` if it is another file, such as the key of a service account of Google.
+    /// Parses a configuration; `None` if it is another file, such as the key of a Google service account.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let document: Value = serde_json::from_slice(text).ok()?;
         (document["type"] == "external_account").then_some(Self(document))
     }
 
-    /// The provider that the token is exchanged at.
+    /// The provider that exchanges the token.
     pub fn audience(&self) -> &str {
         self.0["audience"].as_str().unwrap_or_default()
     }
 
-    /// Whether the libraries send the token as one of a type that it has.
+    /// Whether the configured token type is one of ID tokens.
     pub fn has_type_of_id_token(&self) -> bool {
         [ID_TOKEN, JWT].iter().any(|known| self.0["subject_token_type"] == **known)
     }
 
-    /// Whether the libraries read this one as they read the other.
+    /// Whether the libraries treat this one and the other in the same way.
     pub fn is_same(&self, document: &Value) -> bool {
         self.0 == *document
     }
@@ -47,7 +47,7 @@ impl CredentialFile {
         self.0["credential_source"]["executable"]["command"].as_str()
     }
 
-    /// How long the libraries wait for the command; `None` if they refuse what is set.
+    /// How long the libraries wait for the command; `None` if they reject the configured value.
     pub fn timeout(&self) -> Option<Duration> {
         let millis = match &self.0["credential_source"]["executable"]["timeout_millis"] {
             Value::Null => DEFAULT_TIMEOUT,
@@ -62,7 +62,7 @@ impl CredentialFile {
         self.source("file")
     }
 
-    /// The address that the token is requested from.
+    /// The address of the token.
     pub fn url(&self) -> Option<&str> {
         self.source("url")
     }
@@ -74,7 +74,7 @@ impl CredentialFile {
         Some(secret).filter(|secret| !secret.is_empty())
     }
 
-    /// The token in the content of the file, as the libraries send it: text is sent as it is.
+    /// The token in the content of the file, as the libraries send it: text is sent unchanged.
     pub fn token_in(&self, content: &str) -> Option<String> {
         let format = &self.0["credential_source"]["format"];
         if format["type"] != "json" {
@@ -85,7 +85,7 @@ impl CredentialFile {
     }
 }
 
-/// A credential configuration, and what is read from it: values that the libraries accept, or none.
+/// A credential configuration: each value is one that the libraries accept, or missing.
 ///
 /// # Panics
 /// If that does not hold.
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_is_one_that_the_libraries_accept() {
+    fn a_timeout_is_accepted_as_by_the_libraries() {
         for (millis, accepted) in [
             (Value::Null, Some(30)),
             (5_000.into(), Some(5)),
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_found_as_the_libraries_find_it() {
+    fn a_token_is_found_as_by_the_libraries() {
         let text = of(&json!({ "file": "/t", "format": { "type": "text" } }));
         assert_eq!(text.token_in("a.b.c\n").as_deref(), Some("a.b.c\n"));
         let format = json!({ "type": "json", "subject_token_field_name": "id_token" });
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_an_agent_is_that_of_the_header() {
+    fn the_agents_secret_is_read_from_the_header() {
         let with = |header: &str| of(&json!({ "headers": { "Authorization": header } }));
         assert_eq!(with("Bearer s").secret(), Some("s"));
         assert_eq!(with("s").secret(), Some("s"));

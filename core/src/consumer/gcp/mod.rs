@@ -1,8 +1,8 @@
-//! `gcp`: the ID token as Google's client libraries read it from an executable (AIP-4117, "executable-sourced
-//! credentials"), and the credential configuration of a command that `exec --gcp` runs.
+//! `gcp`: prints the ID token in the format that Google's client libraries read from an executable (AIP-4117,
+//! "executable-sourced credentials"), and builds the credential configuration for `exec --gcp`.
 //!
-//! A failure is a document on standard output too, with exit status 0: the libraries show its code and message. Of an
-//! executable that fails in another way they show the status and raw output, or the status alone.
+//! A failure is a document on standard output too, with exit status 0: the libraries show its code and message.
+//! Otherwise they show only the status, or also the raw output.
 
 mod configuration;
 mod credential_file;
@@ -26,7 +26,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery, OutputReader};
 pub use configuration::{
-    Configuration, IN_THE_WAY, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
+    Configuration, OVERRIDING, Provider, TokenSource, VARIABLES, email_problem, provider_problem,
 };
 pub use credential_file::CredentialFile;
 #[cfg(feature = "fuzzing")]
@@ -34,29 +34,31 @@ pub use credential_file::gcp_credential_file;
 pub(super) use settings::TABLE;
 use settings::{OWN_AUDIENCE, PROVIDER};
 
-/// The token is exchanged at once.
+/// The token is exchanged immediately.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// A client that keeps the answer in a file uses it up to the last second, and the exchange takes time. So the token
-/// is reported to expire this much before it does.
+/// A client that caches the answer in a file uses it until the last second, and the exchange takes time. So the
+/// reported expiry is earlier by this much.
 const SKEW: Duration = Duration::from_secs(60);
 
 const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
 
-/// Print the ID token as Google's client libraries read it from an executable
+/// Print an ID token for Google's client libraries (executable-sourced)
 ///
 /// A failure is printed as a JSON document too, with exit status 0, as the libraries require.
 #[derive(clap::Args, Debug, Default)]
-#[command(
-    after_help = "Example: in the credential configuration that GOOGLE_APPLICATION_CREDENTIALS names
-(and GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the environment),
+#[command(after_help = "Example: in the file that GOOGLE_APPLICATION_CREDENTIALS names,
   \"credential_source\": {
-    \"executable\": {\"command\": \"/usr/local/bin/yc-id-token gcp --profile prod\", \"timeout_millis\": 30000}
+    \"executable\": {
+      \"command\": \"/usr/local/bin/yc-id-token gcp --profile prod\",
+      \"timeout_millis\": 30000
+    }
   }
 
-The audience is `https:` and the provider, which the client names. Set another one if the provider has a list of its own."
-)]
+Set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the environment. `yc-id-token setup gcp` writes the file.
+
+The default audience is `https:` and the name of the provider. Set `--audience` if the provider has a list of allowed audiences.")]
 pub struct Args {}
 
 #[derive(Serialize)]
@@ -74,7 +76,7 @@ pub(super) struct Gcp {
     client: Client,
 }
 
-/// What a client sets for the executable that it runs. Some set nothing.
+/// The variables that a client sets for the executable. Some clients set none.
 struct Client {
     provider: Option<String>,
     token_type: &'static str,
@@ -91,7 +93,7 @@ impl Consumer for Gcp {
     type Secret = IdToken;
     type Request<'a> = IdTokenRequest<'a>;
 
-    /// The provider that a client names is known only in a run by the client.
+    /// A provider that the client names is known only in a run by the client.
     fn is_configured(settings: &Settings) -> bool {
         [OWN_AUDIENCE, PROVIDER].iter().any(|field| settings.own(field).is_some())
     }
@@ -137,7 +139,7 @@ impl Consumer for Gcp {
     }
 }
 
-/// In the interactive mode the client reads the output file alone, and the user standard output and error.
+/// In the interactive mode the client reads only the output file, and the user standard output and error.
 fn reads_failure(error: &Error, env: &Env) -> bool {
     !matches!(error.code(), Code::Interrupted | Code::Output)
         && !is_one(env, env::GOOGLE_EXTERNAL_ACCOUNT_INTERACTIVE)
@@ -161,7 +163,7 @@ fn failure_document(Report { code, message, hint, .. }: &Report) -> String {
     format!("{document}\n")
 }
 
-/// The audience that is set for this run or profile, else the provider's, else that of `[defaults]`, which is for all
+/// The audience of this run or profile, otherwise the provider's, otherwise that of `[defaults]`, which is for all
 /// consumers.
 fn audience(settings: &Settings, provider: Option<&str>) -> Result<String> {
     let is_default = |setting: &Setting<String>| matches!(setting.origin, Origin::Defaults { .. });
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_is_accepted_in_each_way_that_google_writes_it() {
+    fn a_provider_is_accepted_in_googles_notations() {
         let relative = NAME.strip_prefix("//iam.googleapis.com/").unwrap();
         let audience = format!("https:{NAME}");
         for provider in [NAME, relative, &audience] {

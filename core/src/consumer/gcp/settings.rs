@@ -1,4 +1,4 @@
-//! The settings of `gcp`: a row each, with the names of its flag, its variable and its key.
+//! The settings of `gcp`, one row each.
 
 use crate::settings::{Field, Kind, Table};
 
@@ -8,8 +8,8 @@ pub const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TO
 pub const PROVIDER: Field =
     Field::new(Kind::Text, "provider", "--provider", "YC_ID_TOKEN_GCP_PROVIDER").help(
         "PROVIDER",
-        "Provider of the workload identity pool, by its full name: //iam.googleapis.com/projects/NUMBER/… [default: the one that the client names]",
-    );
+        "Workload identity pool provider, such as //iam.googleapis.com/projects/NUMBER/… [default: the one that the client requests]",
+    ).essential();
 
 pub const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
     Kind::Text,
@@ -19,7 +19,7 @@ pub const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
 )
 .help(
     "EMAIL",
-    "Google service account that `exec --gcp` lets the command impersonate [default: none]",
+    "Google service account that the command of `exec --gcp` impersonates [default: none]",
 );
 
 pub const TABLE: Table = Table {

@@ -1,4 +1,4 @@
-//! The answers of the server to a login and to a lookup of a token.
+//! The server's answers to a login and to a token lookup.
 
 use std::time::Duration;
 
@@ -9,22 +9,22 @@ use crate::error::{Code, Error, Result};
 use crate::foreign_text::Message;
 use crate::http::Reply;
 
-/// For a token that does not expire: another one is requested twice a day, as the role can have changed.
-const LIFE_WITHOUT_END: Duration = Duration::from_secs(12 * 3600);
+/// For a token that does not expire: a new one is requested twice a day, because the role can change.
+const LIFETIME_WITHOUT_EXPIRY: Duration = Duration::from_secs(12 * 3600);
 
-/// No lease is longer. Far beyond it, a year has more than four digits.
-const LONGEST_LIFE: Duration = Duration::from_secs(10 * 366 * 86_400);
+/// More than any lease. A year far beyond it has more than four digits.
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(in crate::consumer) struct VaultToken {
     #[serde(serialize_with = "exposed")]
     pub(super) token: Secret,
-    /// With it an administrator can look the token up and revoke it. Batch tokens have none.
+    /// Lets an administrator look up and revoke the token. Batch tokens have none.
     pub(super) accessor: Option<String>,
     pub(super) role: Option<String>,
     pub(super) policies: Vec<String>,
     pub(super) is_batch: bool,
-    /// How often it can be used; 0 is without a limit.
+    /// The number of uses; 0 means no limit.
     pub(super) num_uses: u64,
 }
 
@@ -41,7 +41,7 @@ struct Auth {
     client_token: Secret,
     #[serde(default)]
     accessor: String,
-    /// `policies` is what counts: those of the token and those of the entity.
+    /// The effective policies: those of the token and those of the entity.
     #[serde(default)]
     policies: Option<Vec<String>>,
     #[serde(default)]
@@ -68,7 +68,7 @@ struct WrapInfo {
     ttl: u64,
 }
 
-/// Reads the token from an answer whose status is 200. Half an answer is none.
+/// Reads the token from an answer with status 200. An incomplete answer is an error.
 pub(super) fn read(
     what: &Message,
     reply: &Reply,
@@ -113,15 +113,15 @@ fn text(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// Clients refuse tokens with anything else in them, as they become the value of a header.
+/// Clients refuse tokens with other characters, because a token becomes the value of a header.
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn life_of(seconds: u64) -> Duration {
     match seconds {
-        0 => LIFE_WITHOUT_END,
-        seconds => Duration::from_secs(seconds).min(LONGEST_LIFE),
+        0 => LIFETIME_WITHOUT_EXPIRY,
+        seconds => Duration::from_secs(seconds).min(MAX_LIFETIME),
     }
 }
 
@@ -131,14 +131,14 @@ fn wants_a_second_factor(what: &Message) -> Error {
         code: Code::ConsumerDenied,
         reason: "the server requires a second factor, which a service account does not have".into(),
         request_id: None,
-        hint: "take this auth method out of the login MFA enforcement: `vault list identity/mfa/login-enforcement`".into(),
+        hint: "remove this auth method from the login MFA enforcement: `vault list identity/mfa/login-enforcement`".into(),
     }
 }
 
-/// A token as the server knows it (`auth/token/lookup-self`).
+/// The state of a token at the server (`auth/token/lookup-self`).
 #[derive(Debug)]
 pub(super) struct State {
-    /// What is left of its lifetime; `None` if it does not expire.
+    /// The remaining lifetime; `None` if it does not expire.
     pub(super) ttl: Option<Duration>,
 }
 
@@ -155,7 +155,7 @@ struct LookUpData {
 }
 
 impl State {
-    /// Reads an answer whose status is 200.
+    /// Reads an answer with status 200.
     pub(super) fn read(what: &Message, reply: &Reply) -> Result<Self> {
         let LookUp { data } = reply.json(what)?;
         let has_end = data.ttl > 0 || data.expire_time.is_some();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_of_a_whole_answer_is_read() {
+    fn the_token_of_a_complete_answer_is_read() {
         let Credential { secret, lifetime } = read_body(WHOLE).unwrap();
         assert_eq!(secret.token.expose(), "s.8SgJ");
         assert_eq!(secret.accessor.as_deref(), Some("WZ2X"));
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_answer_is_none() {
+    fn an_incomplete_answer_is_rejected() {
         for at in 0..WHOLE.len() {
             assert!(read_body(&WHOLE[..at]).is_err(), "cut at {at}");
         }
@@ -197,20 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn a_life_without_end_and_one_beyond_all_bounds_are_lives() {
+    fn endless_and_huge_lifetimes_are_accepted() {
         let life = |lease: &str| {
             let credential = read_body(&WHOLE.replace(":1200", &format!(":{lease}"))).unwrap();
             let end = credential.lifetime.expires_at.to_string();
             assert_eq!(end.len(), "2026-11-23T20:00:00Z".len(), "{end}");
             credential.lifetime.whole()
         };
-        assert_eq!(life("0"), LIFE_WITHOUT_END);
+        assert_eq!(life("0"), LIFETIME_WITHOUT_EXPIRY);
         assert_eq!(life("2764800"), Duration::from_secs(2_764_800));
-        assert_eq!(life(&u64::MAX.to_string()), LONGEST_LIFE);
+        assert_eq!(life(&u64::MAX.to_string()), MAX_LIFETIME);
     }
 
     #[test]
-    fn a_second_factor_is_told_as_what_it_is() {
+    fn a_required_second_factor_is_reported() {
         let wanted = WHOLE
             .replace("s.8SgJ", "")
             .replace("\"mfa_requirement\":null", "\"mfa_requirement\":{\"mfa_request_id\":\"x\"}");
@@ -219,21 +219,21 @@ mod tests {
     }
 
     #[test]
-    fn a_wrapped_answer_holds_a_token_for_one_use() {
+    fn a_wrapped_answer_has_a_token_for_one_use() {
         let body = r#"{"auth":null,"wrap_info":{"token":"s.wrap","accessor":"a","ttl":60,"creation_path":"auth/jwt/login","wrapped_accessor":"b"}}"#;
         let Credential { secret, lifetime } =
             read(&"a token".into(), &Reply::made_up(200, body), true).unwrap();
         assert_eq!((secret.token.expose(), secret.num_uses), ("s.wrap", 1));
         assert_eq!(lifetime.whole(), Duration::from_secs(60));
-        assert!(read_body(body).is_err(), "it was not asked for");
+        assert!(read_body(body).is_err(), "it was not requested");
         assert!(
             read(&"a token".into(), &Reply::made_up(200, WHOLE), true).is_err(),
-            "it was asked for"
+            "it was requested"
         );
     }
 
     #[test]
-    fn what_is_left_of_a_life_is_read() {
+    fn the_remaining_lifetime_is_read() {
         let ttl = |data: &str| {
             let reply = Reply::made_up(200, &format!(r#"{{"data":{data}}}"#));
             State::read(&"it".into(), &reply).unwrap().ttl

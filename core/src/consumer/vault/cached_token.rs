@@ -1,4 +1,4 @@
-//! The token in the cache: whether its server still knows it, and whether it can be revoked.
+//! The cached token: whether its server still accepts it, and whether it can be revoked.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::VaultRun;
 use super::answer::{State, VaultToken};
 
 impl VaultRun {
-    /// The token, unless the server no longer knows it: then a new one. A token with a use limit is not looked up,
-    /// as that is a use.
+    /// The cached token, or a new one if the server has forgotten it. A token with a use limit is not looked up,
+    /// because that counts as a use.
     ///
-    /// If the server cannot be asked, the token may well be valid: the error is returned with it.
+    /// If the lookup fails, the token may be valid, so the error is returned with it.
     pub(super) fn valid_token(&self) -> Result<(Credential<VaultToken>, Option<Error>)> {
         let credential = self.obtain()?;
         let broker = self.run.broker();
@@ -29,7 +29,7 @@ impl VaultRun {
         match self.look_up(&credential.secret) {
             Ok(Some(_)) => Ok((credential, None)),
             Ok(None) => {
-                info!("the token in the cache is no longer known to the server");
+                info!("the server no longer knows the cached token");
                 let (login, refused) = (self.request()?, Some(&credential.secret));
                 let new = broker.fetch_shared(&login, self.consumer.minimum_lifetime, refused);
                 Ok((broker.wait(&login.what(), new)?, None))
@@ -38,13 +38,13 @@ impl VaultRun {
         }
     }
 
-    /// What the server knows of a token; `None` if it does not know the token.
+    /// The server's state of a token; `None` if the server does not know it.
     pub(super) fn look_up(&self, token: &VaultToken) -> Result<Option<State>> {
         let server = &self.consumer.server;
         self.run.broker().wait(&server.state(), server.look_up(token, self.run.http()))
     }
 
-    /// The token in the cache. None is requested.
+    /// The cached token. Never requests one.
     pub(super) fn cached(&self) -> Result<Option<Credential<VaultToken>>> {
         self.run.broker().cached(&self.request()?, Duration::ZERO)
     }
@@ -58,7 +58,7 @@ impl VaultRun {
         removed.map_err(|error| error.within_cache("the token stays in it"))
     }
 
-    /// Fails for a batch token: a server does not know those one by one.
+    /// Fails for a batch token, because a server cannot revoke a single one.
     pub(super) fn check_revocable(
         &self,
         credential: &Credential<VaultToken>,

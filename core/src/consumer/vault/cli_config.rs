@@ -1,5 +1,5 @@
-//! The configuration of the `vault` and `bao` CLIs: a file with one setting, the path of a token helper
-//! ("Token helpers" in either's documentation).
+//! The configuration of the `vault` and `bao` CLIs: a file with one setting, the path of a token helper ("Token
+//! helpers" in their documentation).
 
 use std::path::{Path, PathBuf};
 
@@ -32,10 +32,10 @@ pub(super) struct CliConfig {
     file: EditedFile,
 }
 
-/// A token helper that the configuration of a CLI names.
+/// A token helper in the configuration of a CLI.
 #[derive(Debug)]
 pub struct VaultHelper {
-    /// The configuration that says so.
+    /// The configuration file.
     pub config: PathBuf,
     pub helper: PathBuf,
     /// Whether it is this program.
@@ -48,32 +48,33 @@ impl VaultHelper {
         parse(path, text, "correct that line: the CLI cannot read the file").map(drop)
     }
 
-    /// Whether its name is one by which this program is a token helper.
+    /// Whether its name is one of this program's token helpers.
     pub fn has_name(&self) -> bool {
         profile_in_name(&self.helper).is_some()
     }
 
-    /// The flags that it runs this program with.
+    /// The flags with which it runs this program.
     pub fn flags(&self) -> Flags {
         Helper::of_file(&self.helper).map_or_else(Flags::default, |helper| helper.flags())
     }
 
-    /// The command that installs it, to be shown.
+    /// The command that installs it, for messages.
     pub fn installation(&self) -> Message {
         message!("`yc-id-token vault install-helper{}`", kept_options(&self.flags()))
     }
 
-    /// What keeps the CLI from getting a token of this helper. Fails if the helper's profile cannot be used.
+    /// The problems that keep the CLI from getting a token from this helper. Fails if the helper's profile cannot be
+    /// used.
     pub fn check(&self, context: Context<'_>) -> Result<Vec<Warning>> {
         check_profile(Context { flags: &self.flags(), ..context })
     }
 
-    /// The configuration files of the `vault` and of the `bao` CLI, whether they exist or not.
+    /// The configuration files of the `vault` and `bao` CLIs, whether they exist or not.
     pub fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
         CliConfig::places(context)
     }
 
-    /// Those of both CLIs. A configuration that its CLI cannot read is an error of its own.
+    /// The configurations of both CLIs. An invalid one is an error of its own.
     pub fn all(context: Context<'_>) -> Vec<Result<Self>> {
         let helper = |path: PathBuf| {
             let config = CliConfig::read(&path)?;
@@ -92,7 +93,7 @@ impl CliConfig {
         Self::paths(context).iter().map(|path| Self::read(path)).collect()
     }
 
-    /// Neither CLI reads the other's file, but variables can name the same for both.
+    /// Neither CLI reads the other's file, but variables can set the same one for both.
     fn paths(context: Context<'_>) -> Vec<PathBuf> {
         let mut paths: Vec<PathBuf> = Self::places(context).into_iter().flatten().collect();
         paths.dedup();
@@ -101,18 +102,18 @@ impl CliConfig {
 
     fn places(context: Context<'_>) -> [Option<PathBuf>; 2] {
         let Context { env, .. } = context;
-        let told = |vars: &[Var]| match vars {
+        let set_path = |vars: &[Var]| match vars {
             [bao, vault] => env.first([*bao, *vault]).map(|(_, path)| PathBuf::from(path)),
             [var, ..] => env.get_os(*var).map(PathBuf::from),
             [] => None,
         };
         let default = |name: &str| Some(home_of_cli(context)?.join(name));
-        let place = |vars: &[Var], name: &str| told(vars).or_else(|| default(name));
+        let place = |vars: &[Var], name: &str| set_path(vars).or_else(|| default(name));
         [place(VAULT, ".vault"), place(BAO, ".bao")]
     }
 
     fn read(path: &Path) -> Result<Self> {
-        // Security: it names a program, which is given the token.
+        // Security: the file names a program, which receives the token.
         match private_file::read_settings(path, LIMIT) {
             Err(Unread::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(problem) => return Err(secret_file::unread_settings(WHAT, path, problem)),
@@ -133,7 +134,7 @@ impl CliConfig {
         self.file
     }
 
-    /// The token helper that it names. A file that its CLI cannot read is an error.
+    /// Its token helper. An invalid file is an error.
     pub(super) fn token_helper(&self) -> Result<Option<PathBuf>> {
         if self.file.has_byte_order_mark() {
             return Err(Error::Config {
@@ -143,16 +144,16 @@ impl CliConfig {
                 hint: Some("save it as UTF-8 without a byte order mark".into()),
             });
         }
-        let hint = "correct that line, or make it anew with `yc-id-token vault install-helper`: the CLI cannot read the file";
+        let hint = "correct that line, or replace it with `yc-id-token vault install-helper`: the CLI cannot read the file";
         parse(self.path(), self.file.text(), hint)
     }
 
-    /// Its text with a token helper, in place of the line that names `old`, or that names the same with a mistake.
+    /// Its text with a token helper, which replaces the line with `old`, or an invalid line for the same.
     pub(super) fn with_helper(&self, helper: &Path, old: Option<&Path>) -> Result<String> {
         if self.file.has_byte_order_mark() {
             self.token_helper()?;
         }
-        // A line that names an empty helper would be a second one.
+        // A line with an empty helper would be a duplicate.
         let is_empty = |line: &str| {
             line.trim_start().starts_with(hcl::TOKEN_HELPER)
                 && matches!(hcl::token_helper(line), Ok(None))
@@ -169,13 +170,13 @@ impl CliConfig {
         Ok(text)
     }
 
-    /// Its text without the line that names this token helper.
+    /// Its text without the line of this token helper.
     pub(super) fn without_helper(&self, helper: &Path) -> String {
         let text = self.file.text();
         if matches!(hcl::token_helper(text), Ok(None)) {
             return text.to_owned();
         }
-        // Without escapes, as this program wrote it once: on Windows, no CLI can read that.
+        // Older versions of this program wrote the path without escapes, which no CLI can read on Windows.
         let unescaped = format!("token_helper = \"{}\"", helper.display());
         let is_it = |line: &str| {
             line.trim() == unescaped
@@ -187,7 +188,7 @@ impl CliConfig {
             let rest = lines.iter().enumerate().filter(|(at, _)| !found.contains(at));
             rest.map(|(_, line)| *line).collect()
         };
-        // One that stands in a comment stays, if there is another.
+        // If there is another one, a line in a comment stays.
         let one = found.iter().map(|at| without(&[*at]));
         let mut one = one.filter(|text| matches!(hcl::token_helper(text), Ok(None)));
         one.next().unwrap_or_else(|| without(&found))
@@ -199,7 +200,7 @@ impl CliConfig {
     }
 }
 
-/// The home folder in which the CLIs look for their files (go-homedir): on Windows too, HOME wins.
+/// The home folder of the CLIs (go-homedir). HOME has precedence, on Windows too.
 pub(super) fn home_of_cli(context: Context<'_>) -> Option<PathBuf> {
     let by_variable = if cfg!(windows) { context.env.get_os(env::HOME) } else { None };
     by_variable.map(PathBuf::from).or_else(|| context.locations.home.clone())
@@ -230,7 +231,7 @@ fn parse(path: &Path, text: &str, hint: &'static str) -> Result<Option<PathBuf>>
     Ok(helper.map(PathBuf::from))
 }
 
-/// The line that names a token helper, whose path is checked to be UTF-8.
+/// The line for a token helper. Its path must be UTF-8.
 pub(super) fn line(helper: &Path) -> String {
     hcl::line(&helper.to_string_lossy())
 }
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_added_can_be_taken_out_again() {
+    fn an_added_line_can_be_removed() {
         let folder = tempfile::tempdir().unwrap();
         let helper = Path::new("C:\\Users\\x\\helper");
         for before in ["", "# mine\n"] {
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_names_nothing_is_replaced_and_a_comment_stays() {
+    fn an_empty_line_is_replaced_and_a_comment_stays() {
         let folder = tempfile::tempdir().unwrap();
         let helper = Path::new("/h");
         let line = "token_helper = \"/h\"\n";
@@ -283,15 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_no_cli_can_read_is_made_anew() {
+    fn an_unreadable_line_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let helper = Path::new("C:\\Users\\x\\helper");
         let broken = config(folder.path(), "# mine\ntoken_helper = \"C:\\Users\\x\\helper\"\n");
         let error = broken.token_helper().unwrap_err().to_string();
-        assert!(error.contains("config:2: `\\U` is no escape"), "{error}");
+        assert!(error.contains("config:2: `\\U` is not an escape"), "{error}");
         let after = broken.with_helper(helper, None).unwrap();
         assert_eq!(after, "# mine\ntoken_helper = \"C:\\\\Users\\\\x\\\\helper\"\n");
-        // JSON has no place for a line of HCL.
+        // A line of HCL cannot be added to JSON.
         assert!(config(folder.path(), "{}").with_helper(helper, None).is_err());
     }
 }

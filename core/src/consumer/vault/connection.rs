@@ -1,8 +1,9 @@
-//! The server: its address, its namespace, and how it is reached.
+//! The server: its address, its namespace, and its connection options.
 //!
-//! This program's settings come first: flag, variable, profile. Without them, the variables of the official clients are
-//! read in their way: of `BAO_X` and `VAULT_X` the first that is set decides, even if it is empty. They come last on
-//! purpose: an address that is exported for another tool does not change where the token of a profile goes.
+//! This program's settings have precedence: flag, variable, profile. Without them, the variables of the official
+//! clients are read like in these clients: of `BAO_X` and `VAULT_X`, the first that is set decides, even if it is
+//! empty. They come last on purpose: an address that is exported for another tool must not change where the token of
+//! a profile is sent.
 
 use std::path::PathBuf;
 
@@ -35,7 +36,7 @@ const CLIENT_CERT: [Var; 2] = [env::BAO_OWN_CLIENT_CERT, env::VAULT_OWN_CLIENT_C
 const CLIENT_KEY: [Var; 2] = [env::BAO_OWN_CLIENT_KEY, env::VAULT_OWN_CLIENT_KEY];
 const SERVER_NAME: [Var; 2] = [env::BAO_OWN_TLS_SERVER_NAME, env::VAULT_OWN_TLS_SERVER_NAME];
 const SKIP_VERIFY: [Var; 2] = [env::BAO_OWN_SKIP_VERIFY, env::VAULT_OWN_SKIP_VERIFY];
-/// The later name beats the older one.
+/// The newer name has precedence.
 const PROXIES: [[Var; 2]; 2] = [
     [env::BAO_OWN_PROXY_ADDR, env::VAULT_OWN_PROXY_ADDR],
     [env::BAO_OWN_HTTP_PROXY, env::VAULT_OWN_HTTP_PROXY],
@@ -56,23 +57,23 @@ pub(super) fn official(env: &Env, vars: [Var; 2]) -> Option<Setting<String>> {
 #[derive(Debug)]
 pub(super) struct Server {
     pub endpoint: Endpoint,
-    /// The address of the server behind an agent.
+    /// The address of the server, if `endpoint` is an agent.
     behind: Option<Endpoint>,
     pub(super) namespace: Option<String>,
-    /// Whether the address is a setting of this program, and not a variable of the official clients.
-    pub(super) is_ours: bool,
+    /// Whether the address is from this program's settings, and not from the official clients' variables.
+    pub(super) is_configured_here: bool,
     pub options: ServerOptions,
 }
 
 impl Server {
     pub(super) fn read(settings: &Settings, env: &Env) -> Result<Self> {
-        let ours = settings.own(&rows::ADDRESS);
-        let is_ours = ours.is_some();
+        let own_address = settings.own(&rows::ADDRESS);
+        let is_configured_here = own_address.is_some();
         let address = |address: &str| Endpoint::parse("address of Vault", address);
         let official_address = official(env, ADDRESS).map(|setting| setting.value);
-        let agent = official(env, AGENT_ADDRESS).filter(|_| !is_ours);
-        let (endpoint, behind) = match (ours, agent) {
-            (Some(ours), _) => (address(&ours.value)?, None),
+        let agent = official(env, AGENT_ADDRESS).filter(|_| !is_configured_here);
+        let (endpoint, behind) = match (own_address, agent) {
+            (Some(own_address), _) => (address(&own_address.value)?, None),
             (None, Some(agent)) => {
                 (address(&agent.value)?, official_address.map(|text| address(&text)).transpose()?)
             }
@@ -86,7 +87,13 @@ impl Server {
         let found = server_options(settings, env)?;
         let skip_verify = skips_verification(settings, env, &endpoint)?;
         let options = ServerOptions { skip_verify, ..found };
-        Ok(Self { endpoint, behind, namespace: namespace.transpose()?, is_ours, options })
+        Ok(Self {
+            endpoint,
+            behind,
+            namespace: namespace.transpose()?,
+            is_configured_here,
+            options,
+        })
     }
 
     /// The default audience of ID tokens for it: its address.
@@ -94,12 +101,12 @@ impl Server {
         self.behind.as_ref().unwrap_or(&self.endpoint).as_str()
     }
 
-    /// All that decides how it is reached.
+    /// A fingerprint of all connection options.
     pub(super) fn connection_fingerprint(&self) -> String {
         format!("{:?}", self.options)
     }
 
-    /// How it is called in messages.
+    /// Its name in messages.
     pub(super) fn name(&self) -> Message {
         match &self.namespace {
             Some(namespace) => {
@@ -113,8 +120,8 @@ impl Server {
         http.client_by(&self.options, &self.endpoint, what)
     }
 
-    /// Sends a request as the official clients do: in the namespace, and with the header by which an agent
-    /// tells it from one that a web page has had a browser send.
+    /// Sends a request like the official clients: with the namespace, and with the header by which an agent
+    /// distinguishes it from a request of a web page.
     pub(super) async fn send(
         &self,
         client: &Client,
@@ -136,25 +143,25 @@ impl Server {
         client.send(&request).await
     }
 
-    /// What [`Self::look_up`] gets, for messages.
+    /// The object of [`Self::look_up`], for messages.
     pub(super) fn state(&self) -> Message {
         message!("the state of the Vault token at {}", self.name())
     }
 
-    /// What [`Self::revoke`] gets, for messages.
+    /// The object of [`Self::revoke`], for messages.
     pub(super) fn revocation(&self) -> Message {
         message!("the Vault token at {} revoked", self.name())
     }
 
-    /// Where its tokens are for.
+    /// The target of its tokens.
     pub(super) fn target(&self) -> Target {
         Target { address: self.endpoint.as_str().to_owned(), namespace: self.namespace.clone() }
     }
 
-    /// Where the CLI sends its token: what its variables say, and this server for what they do not say.
+    /// The target to which the CLI sends its token: from its variables, completed by this server.
     pub(super) fn target_of_cli(&self, env: &Env) -> Target {
         let mut target = self.target();
-        if self.is_ours
+        if self.is_configured_here
             && let Some(setting) = official(env, ADDRESS)
             && setting.value != target.address
         {
@@ -168,7 +175,7 @@ impl Server {
         target
     }
 
-    /// What the server knows of a token; `None` if it does not know the token. This is a use of the token.
+    /// The server's state of a token; `None` if the server does not know it. A lookup counts as a use.
     pub(super) async fn look_up(&self, token: &VaultToken, http: &Http) -> Result<Option<State>> {
         let what = self.state();
         let call = Call::with("/v1/auth/token/lookup-self", Body::None, &token.token);
@@ -192,13 +199,13 @@ impl Server {
         }
     }
 
-    /// The variables by which another client reaches this server in the same way. `None` is one that must
-    /// not be set.
+    /// The variables with which another client reaches this server in the same way. `None` means that the variable
+    /// must not be set.
     pub(super) fn variables(&self) -> Vec<(&'static str, Option<String>)> {
         let mut variables = vec![
             ("ADDR", Some(self.endpoint.as_str().to_owned())),
             ("NAMESPACE", self.namespace.clone()),
-            // It would win over the address.
+            // It would have precedence over the address.
             ("AGENT_ADDR", None),
         ];
         let path = |path: &PathBuf| Some(path.to_string_lossy().into_owned());
@@ -240,10 +247,10 @@ fn server_options(settings: &Settings, env: &Env) -> Result<ServerOptions> {
     let official_ca = || [CA_CERT, CA_BYTES, CA_PATH].map(|vars| official(env, vars));
     let certificate = [settings.own(&rows::CLIENT_CERT), settings.own(&rows::CLIENT_KEY)];
     let official_certificate = || [CLIENT_CERT, CLIENT_KEY].map(|vars| official(env, vars));
-    // The settings of this program and the variables of the official clients are not mixed.
-    let said_by_us = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
-    let ca = if said_by_us(&ca) { ca } else { official_ca() };
-    let certificate = if said_by_us(&certificate) { certificate } else { official_certificate() };
+    // Settings of this program and variables of the official clients are not mixed.
+    let is_set_here = |settings: &[Option<Setting<String>>]| settings.iter().any(Option::is_some);
+    let ca = if is_set_here(&ca) { ca } else { official_ca() };
+    let certificate = if is_set_here(&certificate) { certificate } else { official_certificate() };
     let server_name = settings.own(&rows::TLS_SERVER_NAME).or_else(|| official(env, SERVER_NAME));
     let proxy = PROXIES.into_iter().find_map(|vars| official(env, vars));
     Ok(ServerOptions {
@@ -256,8 +263,8 @@ fn server_options(settings: &Settings, env: &Env) -> Result<ServerOptions> {
     })
 }
 
-/// Of several, the one that the official clients take: a file, then text, then a folder. But a flag, which
-/// is closer than a variable, comes before all.
+/// Of several, the official clients use the file, then the text, then the folder. A flag has precedence over
+/// variables.
 fn authorities(ca: [Option<Setting<String>>; 3]) -> Option<Authorities> {
     let [file, text, folder] = ca;
     let is_flag = |setting: &Option<Setting<String>>| {
@@ -288,34 +295,34 @@ fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<Clie
 }
 
 fn proxy_address(setting: Setting<String>) -> Result<ProxyAddress> {
-    // Not quoted: it may hold a password.
+    // Not quoted: it can contain a password.
     ProxyAddress::parse(&setting.value)
         .ok_or_else(|| unfit(setting.origin, "the proxy is not of the form `http://host:port`"))
 }
 
-/// Security: a variable that is forgotten in the start-up file of a shell must not expose tokens to a machine in the
-/// middle. So only the flag turns verification off.
+/// Security: a forgotten variable in a shell's start-up file must not expose tokens to a man in the middle. So only
+/// the flag disables verification.
 fn skips_verification(settings: &Settings, env: &Env, endpoint: &Endpoint) -> Result<bool> {
     if settings.is_on(&rows::TLS_SKIP_VERIFY)?.value {
         return Ok(true);
     }
-    let Some(asked) = official(env, SKIP_VERIFY) else { return Ok(false) };
-    let is_off = matches!(parse_switch(&asked.value.to_lowercase()), Some(false))
-        || matches!(asked.value.as_str(), "f" | "F");
+    let Some(variable) = official(env, SKIP_VERIFY) else { return Ok(false) };
+    let is_off = matches!(parse_switch(&variable.value.to_lowercase()), Some(false))
+        || matches!(variable.value.as_str(), "f" | "F");
     if is_off || endpoint.as_str().starts_with("http://") {
         return Ok(false);
     }
     Err(Error::Invalid {
         problem: message!(
             "{} is not supported: a server in between could steal the ID token and the Vault token",
-            asked.origin),
+            variable.origin),
         hint: "unset it, and give the server's certificate authority with `--ca-cert` or VAULT_CACERT; for a test, give `--tls-skip-verify`".into(),
     })
 }
 
-/// A path below the API, without slashes around it.
+/// A path of the API, without slashes around it.
 ///
-/// Security: it becomes part of an address, in which `..`, `?` and escapes would lead elsewhere.
+/// Security: it becomes part of an address, where `..`, `?` and escapes would change the path.
 pub(super) fn checked_path(setting: Setting<String>, what: &'static str) -> Result<String> {
     let path = setting.value.trim_matches('/');
     let is_fit = |part: &str| {
@@ -335,7 +342,7 @@ mod tests {
     use crate::settings::Origin;
 
     #[test]
-    fn a_path_leads_nowhere_else() {
+    fn a_path_cannot_lead_to_another_address() {
         let checked = |text: &str| {
             checked_path(Setting { value: text.into(), origin: Origin::Flag("--mount") }, "a path")
         };

@@ -1,7 +1,7 @@
-//! `vault exec`: a command with the token in its environment.
+//! `vault exec`: runs a command with the token in its environment.
 //!
-//! The command takes the place of this process. With `--revoke` this process waits for it, passes on signals, revokes
-//! the token, and ends with the exit status of the command.
+//! The command replaces this process. With `--revoke` this process waits for it, passes on signals, revokes the
+//! token, and ends with the command's exit status.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode};
@@ -27,7 +27,7 @@ pub(super) fn run(
     words: &[OsString],
     context: Context<'_>,
 ) -> Result<ExitCode> {
-    child::hand_on();
+    child::keep_for_command();
     let vault = VaultRun::open(args, context)?;
     let mut command = of_words(words);
     if revoke {
@@ -38,25 +38,25 @@ pub(super) fn run(
 }
 
 impl VaultRun {
-    /// For a command that gets the token besides other credentials. Its settings have been read.
+    /// For a command that also gets other credentials. Its settings were read before.
     pub(in crate::consumer) fn for_command(run: Rc<Run>, context: Context<'_>) -> Result<Self> {
         let action = Action::Exec { revoke: false, command: Vec::new() };
         Self::within(run, &Args { action }, context)
     }
 
-    /// Puts a valid token into the environment of a child.
+    /// Sets a valid token in the environment of a child.
     pub(in crate::consumer) fn put_into_environment(&self, child: &mut Command) -> Result<()> {
         let (credential, unchecked) = self.valid_token()?;
         if let Some(error) = unchecked {
-            info!("{error}; using the token of before");
+            info!("{error}; using the previous token");
         }
         put_into_environment(self, &credential.secret.token, child);
         Ok(())
     }
 }
 
-/// Puts a token into the environment of a child. OpenBao's clients prefer their own
-/// variables, even empty ones, and so these are set too.
+/// Sets a token in the environment of a child. OpenBao's clients prefer their own variables, even empty ones, so
+/// these are set too.
 fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
     let mut variables = vault.consumer.server.variables();
     variables.push(("TOKEN", Some(token.expose().to_owned())));
@@ -70,7 +70,7 @@ fn put_into_environment(vault: &VaultRun, token: &Secret, child: &mut Command) {
     }
 }
 
-/// Logs in for a token that is revoked at once. One that cannot be revoked expires.
+/// Tests a login whose token is revoked immediately. A token that cannot be revoked expires.
 pub(super) fn try_and_revoke(vault: &VaultRun) -> Result<Message> {
     let (what, credential) = exchange::try_out(vault)?;
     if credential.secret.is_batch {
@@ -81,10 +81,10 @@ pub(super) fn try_and_revoke(vault: &VaultRun) -> Result<Message> {
     Ok(message!("{what}; it was for this check, and is revoked", what))
 }
 
-/// The token is requested for this command alone: other runs use the one in the cache.
+/// Requests a token for this command only: other runs use the cached one.
 fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     let credential = vault.obtain()?;
-    let instead = "leave out `--revoke`; or let the role have `token_type=service`";
+    let instead = "leave out `--revoke`; or set `token_type=service` on the role";
     vault.check_revocable(&credential, instead)?;
     let token = &credential.secret.token;
     put_into_environment(vault, token, &mut command);
@@ -93,7 +93,7 @@ fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
     let http = vault.run.http().anew();
     match (ended, runtime::finish(vault.consumer.server.revoke(token, &http))) {
         (Ok(0), Err(error)) => Err(error),
-        // The command's own error comes first.
+        // The command's own error has precedence.
         (ended, revoked) => {
             if let Err(error) = revoked {
                 info!("{error}");

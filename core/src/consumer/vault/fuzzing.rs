@@ -1,8 +1,8 @@
-//! The configuration of the Vault CLIs.
+//! Fuzzes the configuration of the Vault CLIs.
 
 use super::hcl;
 
-/// A path is found, and is the same when it is written; or there is a fault in one of the lines.
+/// A path is found, and is the same after it is written; or one of the lines has a fault.
 ///
 /// # Panics
 /// If that does not hold.

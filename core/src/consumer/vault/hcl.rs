@@ -1,4 +1,4 @@
-//! The configuration of the `vault` and `bao` CLIs, as they parse it: HCL 1 or JSON, with one setting.
+//! Parses the configuration of the `vault` and `bao` CLIs: HCL 1 or JSON, with one setting.
 //!
 //! ```text
 //! token_helper = "/usr/local/bin/yc-id-token-vault" # the only setting that there is
@@ -9,7 +9,7 @@ use crate::message;
 
 pub(super) const TOKEN_HELPER: &str = "token_helper";
 
-/// Why the CLI rejects the file, at every command.
+/// The reason why every command of the CLI rejects the file.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The line, counted from 1.
@@ -17,9 +17,9 @@ pub(super) struct Fault {
     pub problem: Message,
 }
 
-/// The token helper that a text names. An empty one is none, as for the CLIs.
+/// The token helper in a text. As in the CLIs, an empty one counts as none.
 pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
-    // What goes before the brace of JSON is white space, and no comment.
+    // Only white space can be before the brace of JSON, and no comment.
     let content = text.trim_start_matches(is_space);
     let is_json = content.starts_with('{');
     let at = if is_json { text.len() - content.len() + 1 } else { 0 };
@@ -27,7 +27,7 @@ pub(super) fn token_helper(text: &str) -> Result<Option<String>, Fault> {
     Ok(helper.filter(|helper| !helper.is_empty()))
 }
 
-/// The line that names a token helper.
+/// The line for a token helper.
 pub(super) fn line(helper: &str) -> String {
     let mut line = format!("{TOKEN_HELPER} = \"");
     for c in helper.chars() {
@@ -40,7 +40,7 @@ pub(super) fn line(helper: &str) -> String {
     line + "\""
 }
 
-/// HCL knows no other white space.
+/// White space in HCL.
 const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
@@ -53,7 +53,7 @@ fn not_a_string() -> Message {
     "`token_helper` is not a string in double quotes".into()
 }
 
-/// A text, read up to a place.
+/// A text and a position in it.
 struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -65,7 +65,7 @@ impl Scanner<'_> {
         let mut helper = None;
         loop {
             self.skip_space()?;
-            // Whatever follows the end of a JSON object is ignored.
+            // Text after a JSON object is ignored.
             if self.rest().is_empty() || self.is_json && self.starts_with("}") {
                 return Ok(helper);
             }
@@ -109,7 +109,7 @@ impl Scanner<'_> {
         word
     }
 
-    /// A string in double quotes. The escapes are those of HCL's scanner, which knows no others.
+    /// A string in double quotes, with the escapes of HCL's scanner.
     fn string(&mut self) -> Result<String, Fault> {
         let start = self.at;
         self.at += 1;
@@ -126,7 +126,7 @@ impl Scanner<'_> {
                         self.fault(
                             at,
                             message!(
-                                "`{escape}` is no escape; write a backslash as `\\\\`",
+                                "`{escape}` is not an escape; write a backslash as `\\\\`",
                                 escape
                             ),
                         )
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_helper_is_found_in_every_spelling() {
+    fn the_token_helper_is_found_in_every_notation() {
         for text in [
             "token_helper = \"/p/x\"\n",
             "token_helper=\"/p/x\"",
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_cli_rejects_is_a_fault_with_its_line() {
+    fn a_line_that_the_cli_rejects_is_a_fault() {
         for (text, line) in [
             ("token_helper = \"C:\\Users\\x\"", 1),
             ("\ntoken_helper = \"\\x4\"", 2),

@@ -1,9 +1,9 @@
 //! The file that the `vault` and `bao` CLIs run as their token helper.
 //!
-//! They pass it no options, so its name carries its profile: `yc-id-token-vault-PROFILE`, or `yc-id-token-vault` for the
-//! default profile. It is a link to this program; on Windows, where links are for administrators, a copy.
-//! A link costs a command of the CLI nothing. Only a configuration file in another than the default place does not fit
-//! into a name. Then the file is a script, which runs this program with options.
+//! They run it without options, so its name contains its profile: `yc-id-token-vault-PROFILE`, or `yc-id-token-vault`
+//! for the default profile. It is a link to this program; on Windows, where links need an administrator, a copy. A
+//! link does not slow down the CLI. A configuration file outside of the default place does not fit into a name. Then
+//! the file is a script, which runs this program with options.
 
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,15 @@ use crate::shell::quoted;
 
 const NAME: &str = "yc-id-token-vault";
 
-/// The beginning of a script, by which it is recognised.
+/// The beginning of a script, which identifies it.
 const SCRIPT: &str = "#!/bin/sh
 # The token helper of the vault and bao CLIs, written by `yc-id-token vault install-helper`.
 exec ";
 
-/// Larger than any script.
+/// More than any script.
 const LIMIT: u64 = 64 * 1024;
 
-/// The profile in the name of a helper's file, empty for one without; `None` if it is no helper's name.
+/// The profile in a helper's file name, empty for one without; `None` if it is not a helper's name.
 pub(in crate::consumer) fn profile_in_name(file: &Path) -> Option<&str> {
     if file.file_stem()? == NAME {
         return Some("");
@@ -65,7 +65,7 @@ impl Helper {
             Some(locations.home.as_ref()?.join(".local").join("bin").join(name))
         };
         let path = link.cloned().or_else(default).ok_or_else(|| Error::Missing {
-            problem: "there is no home folder to make the link in".into(),
+            problem: "there is no home folder for the link".into(),
             hint: "give `--link`".into(),
         })?;
         let path = absolute(path)?;
@@ -75,7 +75,8 @@ impl Helper {
         else {
             return Err(Error::Usage {
                 problem: message!("`{}` is not named {}", shown(&path), ForeignText::new(&name)),
-                hint: "the helper knows by this name that it is one, and its profile".into(),
+                hint: "by this name, the program knows that it is a token helper, and its profile"
+                    .into(),
             });
         };
         let profile = Some(in_name.to_owned()).filter(|profile| !profile.is_empty());
@@ -85,14 +86,14 @@ impl Helper {
         Ok(Self { path, profile, config })
     }
 
-    /// The helper that a file is, by its name and, if it is a script, by its text. `None` if its name is not that of one.
+    /// The helper in a file, by its name and, for a script, by its text. `None` if the name is not a helper's.
     pub(super) fn of_file(path: &Path) -> Option<Self> {
         let profile = Some(profile_in_name(path)?.to_owned()).filter(|profile| !profile.is_empty());
         let config = script(path).and_then(|script| config_of(&script));
         Some(Self { path: path.to_owned(), profile, config })
     }
 
-    /// The flags that it runs this program with.
+    /// The flags with which it runs this program.
     pub(super) fn flags(&self) -> Flags {
         let mut flags = Flags::default();
         if let Some(profile) = &self.profile {
@@ -104,7 +105,7 @@ impl Helper {
         }
     }
 
-    /// Whether the file exists, and runs this program as it should.
+    /// Whether the file exists and runs this program correctly.
     fn is_current(&self, program: &Path) -> bool {
         if self.config.is_none() {
             return system::leads_to(&self.path, program);
@@ -112,7 +113,7 @@ impl Helper {
         script(&self.path).is_some_and(|text| text == self.script(program))
     }
 
-    /// The file that has to be made, if it has, in words.
+    /// Describes the file that must be created, if it must.
     pub(super) fn wanted(&self) -> Option<Message> {
         let program = std::env::current_exe().ok()?;
         let (kind, of) = if self.config.is_none() { system::KIND } else { ("script", "->") };
@@ -120,7 +121,7 @@ impl Helper {
             .then(|| message!("{kind} {} {of} {}", shown(&self.path), shown(&program), kind, of))
     }
 
-    /// Makes the file, and says what was done.
+    /// Creates the file, and describes the change.
     pub(super) fn make(&self) -> Result<Message> {
         let path = &self.path;
         let unwritten = |error| Error::unwritten(path, error);
@@ -145,7 +146,7 @@ impl Helper {
         Ok(message!("made       {}, which {how} {}", shown(path), shown(&program), how))
     }
 
-    /// Fails if its path is taken by a file of another program.
+    /// Fails if another program's file is at its path.
     pub(super) fn check_free(&self) -> Result<()> {
         if exists(&self.path) && !is_made_here(&self.path) {
             return Err(Error::unwritten(&self.path, "there is a file of another program"));
@@ -166,7 +167,7 @@ impl Helper {
     }
 }
 
-/// OpenBao and older Vaults run it through a shell, which would take other paths apart.
+/// OpenBao and older Vaults run it through a shell, which would split other paths.
 fn check_path(path: &Path, profile: Option<&str>) -> Result<()> {
     let is_plain = |text: &str, more: &str| {
         text.chars().all(|c| c.is_alphanumeric() || "._-+@,".contains(c) || more.contains(c))
@@ -208,7 +209,7 @@ fn check_config(config: &Path) -> Result<()> {
     })
 }
 
-/// Whether a file was made here: a link, wherever it leads by now, or a script; on Windows, the copy.
+/// Whether this program created a file: a link, even to another target by now, or a script; on Windows, the copy.
 pub(super) fn is_made_here(path: &Path) -> bool {
     let is_link = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
     profile_in_name(path).is_some() && (cfg!(windows) || is_link || script(path).is_some())
@@ -218,7 +219,7 @@ pub(super) fn exists(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok()
 }
 
-/// The text of a script that was made here.
+/// The text of a script that this program created.
 fn script(path: &Path) -> Option<String> {
     if cfg!(windows) || !path.is_file() {
         return None;
@@ -227,7 +228,7 @@ fn script(path: &Path) -> Option<String> {
     text.starts_with(SCRIPT).then_some(text)
 }
 
-/// The configuration file that a script names, as [`Helper::script`] writes it.
+/// The configuration file in a script of [`Helper::script`].
 fn config_of(script: &str) -> Option<PathBuf> {
     let word = script.split_once(" --config=")?.1.strip_suffix(" \"$@\"\n")?;
     let inner = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
@@ -272,7 +273,7 @@ mod system {
 
     pub(super) const HOW: &str = "is a copy of";
 
-    /// Links are for administrators here.
+    /// Links need an administrator on Windows.
     pub(super) fn link(program: &Path, link: &Path) -> Result<()> {
         std::fs::copy(program, link).map(|_| ())
     }
@@ -282,7 +283,7 @@ mod system {
         false
     }
 
-    /// None is written here: `check_config` refuses it.
+    /// Never called: `check_config` refuses it.
     pub(super) fn write_script(path: &Path, text: &str) -> Result<()> {
         private_file::write(path, text.as_bytes())
     }
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_helper_carries_its_profile() {
+    fn the_name_of_a_helper_contains_its_profile() {
         for (file, profile) in [
             ("/opt/bin/yc-id-token-vault", Some("")),
             ("yc-id-token-vault.exe", Some("")),
@@ -308,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_can_be_in_the_home_folder_of_a_user_with_letters_of_any_script() {
+    fn a_helpers_path_can_contain_letters_of_any_script() {
         for (path, is_right) in [
             ("/home/иван/.local/bin/yc-id-token-vault", true),
             (r"C:\Users\José\.local\bin\yc-id-token-vault.exe", true),

@@ -1,4 +1,4 @@
-//! `vault install-helper`: makes this program the token helper of the `vault` and `bao` CLIs, and removes it again.
+//! `vault install-helper`: makes this program the token helper of the `vault` and `bao` CLIs, or removes it.
 
 use std::path::{Path, PathBuf};
 
@@ -18,18 +18,18 @@ use super::target::normal_address;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Undo it: remove the helper and the lines that name it
+    /// Remove the helper and the configuration that names it
     #[arg(long)]
     remove: bool,
-    /// The helper's file: a link to this program, or a script if `--config` is given [default: ~/.local/bin/yc-id-token-vault, or yc-id-token-vault-PROFILE]
+    /// Path of the helper, a link or a script [default: ~/.local/bin/yc-id-token-vault, or yc-id-token-vault-PROFILE]
     #[arg(long, value_name = "PATH")]
     link: Option<PathBuf>,
 }
 
-/// The flags that a helper keeps.
+/// The flags that are part of a helper.
 const KEPT: [Field; 2] = [PROFILE, CONFIG];
 
-/// Those that are given, as words of a command that is shown.
+/// Those flags that are given, as options of a command in a message.
 pub(super) fn kept_options(flags: &Flags) -> Message {
     let option = |field: &Field| {
         let value = ForeignText::line(flags.get(field)?).quoted();
@@ -38,7 +38,7 @@ pub(super) fn kept_options(flags: &Flags) -> Message {
     Message::join(&KEPT.iter().filter_map(option).collect::<Vec<_>>(), "")
 }
 
-/// The flags that are about the run itself.
+/// The flags that affect only this run.
 const OF_RUN: [Field; 3] = [VERBOSE, LOG_FILE, ERROR_FORMAT];
 
 impl Args {
@@ -72,7 +72,7 @@ impl Args {
     }
 }
 
-/// What makes this program the token helper of both CLIs.
+/// The changes that make this program the token helper of both CLIs.
 #[derive(Debug)]
 pub struct HelperInstallation {
     helper: Helper,
@@ -80,7 +80,7 @@ pub struct HelperInstallation {
 }
 
 impl HelperInstallation {
-    /// Looks at all that can be in the way before anything is changed.
+    /// Checks for all conflicts before any change.
     pub fn plan(helper: Helper, context: Context<'_>) -> Result<Self> {
         let plan = Self { helper, configs: CliConfig::of_both(context)? };
         for config in &plan.configs {
@@ -90,8 +90,8 @@ impl HelperInstallation {
         Ok(plan)
     }
 
-    /// The same with the helper that the CLIs have already, if that is for another server: for this address, it
-    /// finds the profile by itself.
+    /// The same with the helper that the CLIs already have, if that is for another server: it finds the profile for
+    /// this address itself.
     #[must_use]
     pub fn or_present(mut self, address: &str, context: Context<'_>) -> Self {
         let Context { env, locations, consumers, .. } = context;
@@ -112,7 +112,7 @@ impl HelperInstallation {
         self
     }
 
-    /// The changes of the files that do not name it yet: the file, its new text, and its reader.
+    /// The changes of the files that do not name the helper yet: the file, its new text, and its reader.
     pub fn changes(&self, context: Context<'_>) -> Result<Vec<(EditedFile, String, Verify)>> {
         let mut changes = Vec::new();
         for config in CliConfig::of_both(context)? {
@@ -124,7 +124,7 @@ impl HelperInstallation {
         Ok(changes)
     }
 
-    /// The new text of a configuration, unless it names the helper already.
+    /// The new text of a configuration, unless it has the helper already.
     fn edited(&self, config: &CliConfig) -> Result<Option<String>> {
         match config.token_helper() {
             Ok(Some(named)) if named == self.helper.path => Ok(None),
@@ -136,7 +136,7 @@ impl HelperInstallation {
                 }
                 config.with_helper(&self.helper.path, Some(&old)).map(Some)
             }
-            // A line of this program's that is broken is made anew.
+            // An invalid line of this program is replaced.
             Ok(None) | Err(_) => config.with_helper(&self.helper.path, None).map(Some),
         }
     }
@@ -146,12 +146,12 @@ impl HelperInstallation {
         &self.helper.path
     }
 
-    /// The file that has to be made, if it has, in words.
+    /// Describes the file that must be created, if it must.
     pub fn wanted_link(&self) -> Option<Message> {
         self.helper.wanted()
     }
 
-    /// Makes the file, and says what was done.
+    /// Creates the file, and describes the change.
     pub fn make_link(&self) -> Result<Message> {
         self.helper.make()
     }
@@ -182,7 +182,7 @@ impl HelperInstallation {
             done.push(message!("added      to {path}: {}", helper_line(helper), path));
             replaced.extend(old.filter(|old| !replaced.contains(old)));
         }
-        // One in another folder may be a package's or another user's.
+        // A helper in another folder may belong to a package or another user.
         for old in
             replaced.iter().filter(|old| old.parent() == helper.parent() && is_made_here(old))
         {
@@ -193,7 +193,7 @@ impl HelperInstallation {
     }
 }
 
-/// Removes a helper that is named by options, or else every one that the configurations name.
+/// Removes the helper that the options name, or every one in the configurations.
 fn remove(helper: Helper, is_named: bool, configs: &[CliConfig]) -> Result<Vec<Message>> {
     let mut helpers = Vec::new();
     if !is_named {
@@ -235,7 +235,7 @@ fn remove(helper: Helper, is_named: bool, configs: &[CliConfig]) -> Result<Vec<M
     Ok(done)
 }
 
-/// Removes the line that names a helper. `left` is the rest of the text.
+/// Removes the line of a helper. `left` is the rest of the text.
 fn remove_line(config: &CliConfig, helper: &Path, left: &str) -> Result<Message> {
     let path = config.path();
     if left == config.file().text() {
@@ -250,16 +250,16 @@ fn remove_line(config: &CliConfig, helper: &Path, left: &str) -> Result<Message>
         return Ok(message!("removed    from {}: {}", shown(path), helper_line(helper)));
     }
     match std::fs::remove_file(path) {
-        // A file that is mounted by itself can only be emptied.
+        // A file that is a mount point can only be emptied.
         Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => {
             config.file().replace("", |text| config.verify(text, None))?;
         }
         removed => removed.map_err(|error| Error::unwritten(path, error))?,
     }
-    Ok(message!("removed    {}, in which nothing else stood", shown(path)))
+    Ok(message!("removed    {} (it was otherwise empty)", shown(path)))
 }
 
-/// The line of the configuration that names a helper.
+/// The line of the configuration with a helper.
 fn helper_line(helper: &Path) -> ForeignText {
     ForeignText::line(&cli_config::line(helper))
 }
@@ -271,6 +271,6 @@ fn has_another(config: &CliConfig, other: &Path) -> Error {
             shown(config.path()),
             shown(other)
         ),
-        hint: "take that line out if you do not need it; nothing has been changed".into(),
+        hint: "remove that line if you do not need it; nothing has been changed".into(),
     }
 }

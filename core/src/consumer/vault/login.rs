@@ -1,4 +1,4 @@
-//! The login: one POST of the role and the ID token.
+//! The login: one POST with the role and the ID token.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::source::IdTokenRequest;
 use super::super::exchange::{Exchange, exchange};
 use super::answer::{self, VaultToken};
 use super::connection::{Call, Server};
-use super::refusal::{self, Asked};
+use super::refusal::{self, RefusedRequest};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
@@ -23,20 +23,20 @@ use crate::message;
 pub(in crate::consumer) struct Login<'a> {
     pub(super) server: &'a Server,
     pub(super) mount: &'a str,
-    /// `None` is the mount's own default.
+    /// `None` means the mount's default.
     pub(super) role: Option<&'a str>,
     pub(super) id_token: IdTokenRequest<'a>,
     pub(super) sharing: Sharing,
 }
 
-/// Who gets the token.
+/// The users of a token.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sharing {
     /// Every run with the same settings.
     Shared,
-    /// This run alone, which revokes it.
+    /// Only this run, which revokes it.
     Own,
-    /// The one that unwraps it, within this time.
+    /// The program that unwraps it, within this time.
     Wrapped(Duration),
 }
 
@@ -130,8 +130,13 @@ impl Exchange for Login<'_> {
             return answer::read(what, reply, matches!(self.sharing, Sharing::Wrapped(_)));
         }
         let Self { server, mount, role, .. } = self;
-        let asked =
-            Asked { what, mount, role: *role, namespace: server.namespace.as_deref(), token };
-        Err(refusal::error_of_login(reply, &asked))
+        let request = RefusedRequest {
+            what,
+            mount,
+            role: *role,
+            namespace: server.namespace.as_deref(),
+            token,
+        };
+        Err(refusal::error_of_login(reply, &request))
     }
 }

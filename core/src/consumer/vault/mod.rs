@@ -1,7 +1,7 @@
-//! `vault`: tokens of HashiCorp Vault and OpenBao by their JWT auth method ("JWT/OIDC auth method (API)"
-//! of either), for their CLIs, for scripts, and for programs that look for `VAULT_TOKEN`.
+//! `vault`: tokens of HashiCorp Vault and OpenBao through their JWT auth method ("JWT/OIDC auth method (API)"), for
+//! their CLIs, for scripts, and for programs that read `VAULT_TOKEN`.
 //!
-//! This module logs in. Everything else is for the CLIs.
+//! This module logs in. The other files are for the CLIs.
 
 mod answer;
 mod cached_token;
@@ -48,84 +48,85 @@ use login::{Login, Sharing};
 use settings::{ADDRESS, MOUNT, OWN_AUDIENCE, ROLE, TABLE, WRAP_TTL};
 pub(super) use token_helper::is_request;
 
-/// What the auth method is mounted at unless somebody says otherwise.
+/// The default mount of the auth method.
 const DEFAULT_MOUNT: &str = "jwt";
 
 /// A token is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(60);
 
-/// Log in to HashiCorp Vault or OpenBao
+/// Log in to HashiCorp Vault or OpenBao, and manage the token
 #[derive(clap::Args, Debug, Default)]
 #[command(
     arg_required_else_help = true,
-    after_help = "Example: in the configuration of yc-id-token,
-  [profiles.prod.vault]
-  address = \"https://vault.example:8200\"
-  role = \"robot\"
-
-and then one of
+    after_help = "Examples:
   yc-id-token vault login --profile prod
   yc-id-token vault exec --profile prod -- bao kv get secret/robot
-  yc-id-token vault install-helper --profile prod"
+  yc-id-token vault install-helper --profile prod
+
+Example: in the configuration file of yc-id-token,
+  [profiles.prod.vault]
+  address = \"https://vault.example:8200\"
+  role = \"robot\""
 )]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
 }
 
-/// The default is what is forecast.
+/// Forecasts are made for the default action.
 #[derive(clap::Subcommand, Debug, Default)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 enum Action {
-    /// Print the token
+    /// Print a Vault token
     #[command(after_help = "Example:
   VAULT_TOKEN=\"$(yc-id-token vault token --profile prod)\" terraform plan")]
     Token,
-    /// Store the token where the `vault` and `bao` CLIs look for it
+    /// Log in and store the token where the `vault` and `bao` CLIs read it
     #[command(after_help = "Example:
   yc-id-token vault login --profile prod
   vault kv get secret/robot")]
     #[default]
     Login,
     /// Run a command with the token in its environment
-    #[command(after_help = "Example: with a token of its own, which is revoked when it has ended
-  yc-id-token vault exec --profile prod --revoke -- terraform plan")]
+    #[command(
+        after_help = "Example: with a separate token, which is revoked when the command ends,
+  yc-id-token vault exec --profile prod --revoke -- terraform plan"
+    )]
     Exec {
-        /// Give the command a token of its own, and revoke it when the command has ended
+        /// Get a separate token for the command, and revoke it when the command ends
         #[arg(long)]
         revoke: bool,
-        /// The command and its arguments
+        /// Command to run, with its arguments
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<OsString>,
     },
-    /// Revoke the token that is kept
+    /// Revoke the stored token
     #[command(after_help = "Example:
   yc-id-token vault revoke --profile prod")]
     Revoke,
-    /// Show the token that is kept, but for itself
+    /// Show details of the stored token, without the token
     #[command(after_help = "Example:
   yc-id-token vault status --profile prod")]
     Status,
-    /// Do what the `vault` and `bao` CLIs ask of a token helper
-    #[command(after_help = "Example: what the CLI is given, by the name that it runs
+    /// Serve a request of the `vault` or `bao` CLI to its token helper
+    #[command(after_help = "Example: by the name that the CLI runs,
   yc-id-token-vault get")]
     TokenHelper {
-        /// get: print the token, without a newline; store: keep the one on standard input, and hand it out from now on; erase: remove what is kept
+        /// Request: get (print the token), store (read a token from standard input) or erase (remove the stored token)
         #[arg(value_name = "REQUEST", value_parser = token_helper::parse_request)]
         request: token_helper::HelperRequest,
     },
-    /// Make this program the token helper of the `vault` and `bao` CLIs
-    #[command(after_help = "Example:
+    /// Install this program as the token helper of the `vault` and `bao` CLIs
+    #[command(after_help = "Examples:
   yc-id-token vault install-helper --profile prod
   yc-id-token vault install-helper --remove
 
-The helper keeps `--profile` and `--config`: they win over YC_ID_TOKEN_PROFILE and YC_ID_TOKEN_CONFIG of the shell \
-that the CLI runs in. For a server that is not the profile's, the helper uses the profile with the `address` of that \
-server, if there is exactly one.")]
+The helper stores `--profile` and `--config`, which override YC_ID_TOKEN_PROFILE and YC_ID_TOKEN_CONFIG of the shell. \
+For another server than that of the profile, it uses the only profile with the `address` of that server.")]
     InstallHelper(install::Args),
 }
 
-/// The token of a role, and the server that it is for.
+/// The token of a role, and its server.
 pub(super) struct Vault {
     server: Server,
     mount: String,
@@ -146,7 +147,7 @@ impl Consumer for Vault {
     type Secret = VaultToken;
     type Request<'a> = Login<'a>;
 
-    /// The official clients' own variables do not count: they may be meant for other programs.
+    /// The official clients' own variables do not count: they may be for other programs.
     fn is_configured(settings: &Settings) -> bool {
         [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
     }
@@ -220,7 +221,7 @@ impl Consumer for Vault {
 }
 
 impl Action {
-    /// Who gets the token, and what must be left of its lifetime.
+    /// The users of the token, and its minimum lifetime.
     fn use_of_token(&self, settings: &Settings, env: &Env) -> Result<(Sharing, Duration)> {
         Ok(match self {
             Self::Token => {
@@ -228,8 +229,8 @@ impl Action {
                 (wrap_ttl.map_or(Sharing::Shared, Sharing::Wrapped), MINIMUM_LIFETIME)
             }
             Self::Exec { revoke: true, .. } => (Sharing::Own, MINIMUM_LIFETIME),
-            // Nothing renews what a command has. The broker takes this for half of the lifetime, so it never
-            // refreshes in the background, by a process that would become the command's child.
+            // The token of a running command cannot be renewed. The broker limits this to half of the lifetime, so it
+            // never starts a background refresh, which would become the command's child.
             Self::Exec { revoke: false, .. } => (Sharing::Shared, Duration::MAX),
             Self::Login
             | Self::Revoke

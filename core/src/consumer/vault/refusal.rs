@@ -1,4 +1,4 @@
-//! The refusals of the server, and what to do about them.
+//! Refusals of the server, and their hints.
 //!
 //! Every refusal is `{"errors":["…"]}`. A rejected JWT is 400, never 401 or 403. Only the text says which condition of
 //! the role failed; the texts are those of OpenBao 2.7 and of Vault's JWT plugin.
@@ -19,7 +19,7 @@ struct Document {
 }
 
 /// The request that was refused.
-pub(super) struct Asked<'a> {
+pub(super) struct RefusedRequest<'a> {
     pub(super) what: &'a Message,
     pub(super) mount: &'a str,
     pub(super) role: Option<&'a str>,
@@ -27,15 +27,15 @@ pub(super) struct Asked<'a> {
     pub(super) token: &'a IdToken,
 }
 
-/// The server's words, if it is one that speaks the protocol.
-fn said(reply: &Reply) -> Option<String> {
+/// The server's error text, if it speaks the protocol.
+fn error_text(reply: &Reply) -> Option<String> {
     let document: Document = serde_json::from_slice(&reply.body).ok()?;
     Some(document.errors.join("; "))
 }
 
 fn says(reply: &Reply, words: &[&str]) -> bool {
-    let said = said(reply).unwrap_or_default().to_lowercase();
-    words.iter().any(|words| said.contains(words))
+    let error_text = error_text(reply).unwrap_or_default().to_lowercase();
+    words.iter().any(|words| error_text.contains(words))
 }
 
 /// Whether the ID token has expired by the server's clock.
@@ -43,9 +43,8 @@ pub(super) fn is_expired_token(reply: &Reply) -> bool {
     reply.status == 400 && says(reply, &["token is expired", "token has expired"])
 }
 
-/// Whether the same request may well succeed in a moment, beyond what is tried again anyway: a standby
-/// that has not caught up with the active node (412), the errors of gateways, and a server that could
-/// not fetch the issuer's keys.
+/// Whether the same request may succeed soon, besides the statuses that are always retried: a standby that is behind
+/// the active node (412), errors of gateways, and a server that could not fetch the issuer's keys.
 pub(super) fn passes(reply: &Reply) -> bool {
     match reply.status {
         501 => false,
@@ -62,7 +61,7 @@ fn is_sealed(reply: &Reply) -> bool {
     says(reply, &["vault is sealed", "not yet initialized", "not initialized"])
 }
 
-/// The error for an answer to anything but a login.
+/// The error for a refused request other than a login.
 pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
     general(reply, what).unwrap_or_else(|| {
         let hint = message!("see the log of {}", reply.host);
@@ -70,11 +69,11 @@ pub(super) fn error_of(reply: &Reply, what: &Message) -> Error {
     })
 }
 
-/// The error for an answer to a login whose status is not 200.
-pub(super) fn error_of_login(reply: &Reply, asked: &Asked<'_>) -> Error {
-    general(reply, asked.what).unwrap_or_else(|| {
-        let (code, hint) = advice(reply, asked);
-        refused(reply, asked.what, code, hint)
+/// The error for an answer to a login with another status than 200.
+pub(super) fn error_of_login(reply: &Reply, request: &RefusedRequest<'_>) -> Error {
+    general(reply, request.what).unwrap_or_else(|| {
+        let (code, hint) = advice(reply, request);
+        refused(reply, request.what, code, hint)
     })
 }
 
@@ -84,17 +83,17 @@ fn refused(reply: &Reply, what: &Message, code: Code, hint: Message) -> Error {
 }
 
 fn reason(reply: &Reply) -> Message {
-    match said(reply).map(|said| ForeignText::sentence(&said)) {
-        Some(said) if !said.is_empty() => said.into(),
+    match error_text(reply).map(|error_text| ForeignText::sentence(&error_text)) {
+        Some(error_text) if !error_text.is_empty() => error_text.into(),
         _ => message!("{} ({})", reply.phrase(), reply.status),
     }
 }
 
-/// What does not depend on what was asked: a server that is sealed, busy or broken, or none of Vault's.
+/// The error that does not depend on the request: the server is sealed, busy or broken, or is not a Vault server.
 fn general(reply: &Reply, what: &Message) -> Option<Error> {
     if is_sealed(reply) {
         let hint = message!(
-            "unseal {}, `vault operator unseal`; what it lacks is shown by `vault status`",
+            "unseal {} with `vault operator unseal`; `vault status` shows what is missing",
             reply.host
         );
         return Some(refused(reply, what, Code::ConsumerSealed, hint));
@@ -108,7 +107,7 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
             code: Code::Unavailable,
             reason: message!("{} answered {} {}", reply.host, reply.status, reason(reply)),
             request_id: reply.request_id.clone(),
-            hint: "try again; if it lasts, look at `vault status` and the server's log".into(),
+            hint: "try again; if it persists, look at `vault status` and the server's log".into(),
         });
     }
     if has_no_keys(reply) {
@@ -118,17 +117,21 @@ fn general(reply: &Reply, what: &Message) -> Option<Error> {
         );
         return Some(refused(reply, what, Code::Unavailable, hint));
     }
-    if said(reply).is_none() {
+    if error_text(reply).is_none() {
         return Some(reply.foreign(what, "JSON"));
     }
     None
 }
 
-/// What to do where the login itself was understood, and a claim of the token is refused.
-fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) -> Option<Message> {
+/// The hint if the login was understood, and a claim of the token is refused.
+fn advice_about_claims(
+    reply: &Reply,
+    request: &RefusedRequest<'_>,
+    token: &ShownClaims,
+) -> Option<Message> {
     let says = |words: &[&str]| reply.status == 400 && says(reply, words);
     let ShownClaims { issuer, audience, subject, .. } = token;
-    let role = asked.look_at_role();
+    let role = request.look_at_role();
     Some(match () {
         () if says(&["(aud)", "no audiences bound", "audience claim"]) => message!(
             "`bound_audiences` of the role must have `aud` of the token, `{audience}`, or `--audience` be one that it has; {role}",
@@ -142,7 +145,7 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) ->
         ),
         () if says(&["(iss)"]) => message!(
             "`bound_issuer` of the mount must be `iss` of the token, `{issuer}`, or be left out; {}",
-            asked.look_at("read", "config"),
+            request.look_at("read", "config"),
             issuer
         ),
         () if is_expired_token(reply) || says(&["(exp)", "(nbf)", "(iat)", "not yet valid"]) => {
@@ -154,7 +157,7 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) ->
         }
         () if says(&["signature", "unknown signing key", "no known key"]) => message!(
             "the mount must know the keys of the issuer `{issuer}`, by its discovery or JWKS URL; {}",
-            asked.look_at("read", "config"),
+            request.look_at("read", "config"),
             issuer
         ),
         () if says(&["validating claims", "bound claim"]) => message!(
@@ -171,55 +174,55 @@ fn advice_about_claims(reply: &Reply, asked: &Asked<'_>, token: &ShownClaims) ->
     })
 }
 
-fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
+fn advice(reply: &Reply, request: &RefusedRequest<'_>) -> (Code, Message) {
     let says = |words: &[&str]| says(reply, words);
-    let token = ShownClaims::read(asked.token);
-    if let Some(advice) = advice_about_claims(reply, asked, &token) {
+    let token = ShownClaims::read(request.token);
+    if let Some(advice) = advice_about_claims(reply, request, &token) {
         return (Code::ConsumerAuth, advice);
     }
     let issuer = &token.issuer;
-    let role = asked.look_at_role();
-    let mount = ForeignText::new(asked.mount);
+    let role = request.look_at_role();
+    let mount = ForeignText::new(request.mount);
     match reply.status {
         400 if says(&["missing role"]) => (
             Code::ConsumerRefused,
             message!(
-                "give `--role`, or let the mount have a `default_role`; {}",
-                asked.look_at("list", "role")
+                "give `--role`, or set `default_role` of the mount; {}",
+                request.look_at("list", "role")
             ),
         ),
         400 if says(&["could not be found"]) => {
-            (Code::ConsumerRefused, message!("check `--role`; {}", asked.look_at("list", "role")))
+            (Code::ConsumerRefused, message!("check `--role`; {}", request.look_at("list", "role")))
         }
         400 if says(&["could not load configuration"]) => (
             Code::ConsumerRefused,
             message!(
                 "the mount `{mount}` has no issuer configured: `vault write{} auth/{mount}/config oidc_discovery_url={issuer}`",
-                asked.in_namespace(),
+                request.in_namespace(),
                 mount,
                 issuer
             ),
         ),
         400 if says(&["role_type", "is not allowed"]) => {
-            (Code::ConsumerRefused, message!("the role must have `role_type=jwt`; {role}", role))
+            (Code::ConsumerRefused, message!("set `role_type=jwt` on the role; {role}", role))
         }
         404 if says(&["namespace"]) => (
             Code::ConsumerRefused,
-            "check `--namespace` and VAULT_NAMESPACE; it is shown by `vault namespace list`".into(),
+            "check `--namespace` and VAULT_NAMESPACE; `vault namespace list` shows it".into(),
         ),
         403 => (
             Code::ConsumerDenied,
             message!(
                 "there may be nothing at `{mount}`: give `--mount` with the path of the JWT auth method, which `vault auth list{}` shows; else look at `token_bound_cidrs` of the role",
-                asked.in_namespace(),
+                request.in_namespace(),
                 mount
             ),
         ),
         404 | 405 => (
             Code::ConsumerRefused,
             message!(
-                "what is at `{mount}` is no JWT auth method: give `--mount` with the path of one, which `vault auth list{}` shows",
-                asked.in_namespace(),
+                "the auth method at `{mount}` is not JWT: give `--mount` with the path of one, which `vault auth list{}` shows",
+                request.in_namespace(),
                 mount
             ),
         ),
@@ -230,7 +233,7 @@ fn advice(reply: &Reply, asked: &Asked<'_>) -> (Code, Message) {
     }
 }
 
-impl Asked<'_> {
+impl RefusedRequest<'_> {
     fn look_at_role(&self) -> Message {
         match self.role {
             Some(role) => self.look_at("read", message!("role/{}", ForeignText::new(role))),
@@ -238,7 +241,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The command that shows something of the mount. `bao` takes the same.
+    /// The command that shows a part of the mount. `bao` accepts the same.
     fn look_at(&self, verb: &'static str, place: impl Into<Message>) -> Message {
         message!(
             "look at `vault {verb}{} auth/{}/{place}`",
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_passes_is_tried_again() {
+    fn only_temporary_refusals_are_retried() {
         let keys = "error validating token: error verifying token signature: fetching keys oidc: get keys failed: 503";
         for (status, error) in
             [(412, "required index state not present"), (500, "x"), (520, "x"), (400, keys)]
@@ -280,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_refusal_of_vaults_is_told_apart() {
+    fn an_answer_that_is_not_vaults_is_recognised() {
         assert_eq!(error_of(&Reply::made_up(403, "<html>no"), &"it".into()).code(), Code::Foreign);
         assert_eq!(error_of(&Reply::made_up(503, ""), &"it".into()).code(), Code::Unavailable);
         assert_eq!(

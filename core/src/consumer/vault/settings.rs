@@ -1,5 +1,4 @@
-//! The settings of `vault`, one row each. The official clients' own variables come behind them, see
-//! `connection`.
+//! The settings of `vault`, one row each. The variables of the official clients rank below them, see `connection`.
 
 use crate::settings::{Field, Kind, Table};
 
@@ -8,57 +7,66 @@ pub const OWN_AUDIENCE: Field =
         .help("AUD", "Audience of the ID token for Vault");
 
 pub const ADDRESS: Field =
-    Field::new(Kind::Text, "address", "--address", "YC_ID_TOKEN_VAULT_ADDRESS").help(
-        "URL",
-        "Address of the server [default: BAO_ADDR, VAULT_ADDR, https://127.0.0.1:8200]",
-    );
+    Field::new(Kind::Text, "address", "--address", "YC_ID_TOKEN_VAULT_ADDRESS")
+        .help("URL", "URL of the server [default: BAO_ADDR, VAULT_ADDR, https://127.0.0.1:8200]")
+        .essential();
 
 pub const NAMESPACE: Field =
     Field::new(Kind::Text, "namespace", "--namespace", "YC_ID_TOKEN_VAULT_NAMESPACE")
-        .help("NAMESPACE", "Namespace [default: BAO_NAMESPACE, VAULT_NAMESPACE, none]");
+        .help("NAMESPACE", "Namespace [default: BAO_NAMESPACE, VAULT_NAMESPACE, none]")
+        .essential();
 
 pub const MOUNT: Field = Field::new(Kind::Text, "mount", "--mount", "YC_ID_TOKEN_VAULT_MOUNT")
-    .help("PATH", "Path that the JWT auth method is mounted at [default: jwt]");
+    .help("PATH", "Mount path of the JWT auth method [default: jwt]")
+    .essential();
 
 pub const ROLE: Field = Field::new(Kind::Text, "role", "--role", "YC_ID_TOKEN_VAULT_ROLE")
-    .help("ROLE", "Role to log in with [default: the mount's own default]");
+    .help("ROLE", "Role to log in with [default: the mount's default role]")
+    .essential();
 
 pub const CA_CERT: Field =
     Field::new(Kind::Path, "ca_cert", "--ca-cert", "YC_ID_TOKEN_VAULT_CA_CERT")
-        .help("FILE", "PEM file of the server's certificate authority, trusted instead of the system's [default: BAO_CACERT, VAULT_CACERT]");
+        .help("FILE", "PEM file with the certificate authority to trust instead of the system's [default: BAO_CACERT, VAULT_CACERT]");
 
 pub(crate) const CA_BYTES: Field =
     Field::new(Kind::Text, "ca_bytes", "", "YC_ID_TOKEN_VAULT_CA_BYTES")
-        .help("PEM", "The server's certificate authority itself, as PEM");
+        .help("PEM", "Certificate authority of the server, as PEM text");
 
-pub(crate) const CA_PATH: Field =
-    Field::new(Kind::Path, "ca_path", "--ca-path", "YC_ID_TOKEN_VAULT_CA_PATH")
-        .help("FOLDER", "Folder of such files [default: BAO_CAPATH, VAULT_CAPATH]");
+pub(crate) const CA_PATH: Field = Field::new(
+    Kind::Path,
+    "ca_path",
+    "--ca-path",
+    "YC_ID_TOKEN_VAULT_CA_PATH",
+)
+.help(
+    "FOLDER",
+    "Folder of PEM files with certificate authorities to trust [default: BAO_CAPATH, VAULT_CAPATH]",
+);
 
 pub(crate) const CLIENT_CERT: Field =
     Field::new(Kind::Path, "client_cert", "--client-cert", "YC_ID_TOKEN_VAULT_CLIENT_CERT").help(
         "FILE",
-        "PEM file of the certificate to show [default: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]",
+        "PEM file with the client certificate [default: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]",
     );
 
 pub(crate) const CLIENT_KEY: Field =
     Field::new(Kind::Path, "client_key", "--client-key", "YC_ID_TOKEN_VAULT_CLIENT_KEY")
-        .help("FILE", "PEM file of its private key [default: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]");
+        .help("FILE", "PEM file with the private key of the client certificate [default: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]");
 
 pub(crate) const TLS_SERVER_NAME: Field =
     Field::new(Kind::Text, "tls_server_name", "--tls-server-name", "YC_ID_TOKEN_VAULT_TLS_SERVER_NAME")
-        .help("NAME", "Name that the server's certificate must be for [default: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME, the address's]");
+        .help("NAME", "Host name to expect in the server's certificate [default: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME, the host of the URL]");
 
 pub(crate) const WRAP_TTL: Field =
     Field::new(Kind::Time, "wrap_ttl", "--wrap-ttl", "YC_ID_TOKEN_VAULT_WRAP_TTL")
-        .help("TIME", "Print a wrapping token of this life instead, which stands for the token and can be unwrapped once [default: VAULT_WRAP_TTL, none]")
+        .help("TIME", "Print a wrapping token with this lifetime, which can be unwrapped once [default: VAULT_WRAP_TTL, none]")
         .flag_of("token");
 
 pub(crate) const TLS_SKIP_VERIFY: Field =
     Field::new(Kind::Switch, "tls_skip_verify", "--tls-skip-verify", "")
         .help(
             "",
-            "Take any certificate: whoever stands between gets the ID token and the Vault token",
+            "Accept any certificate: insecure, an attacker on the network can read both tokens",
         )
         .not_in_file();
 

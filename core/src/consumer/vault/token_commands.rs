@@ -1,4 +1,5 @@
-//! `vault login`, `vault status` and `vault revoke`: the token that the `vault` and `bao` CLIs use, for people.
+//! `vault login`, `vault status` and `vault revoke`: commands for people, about the token of the `vault` and `bao`
+//! CLIs.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) 
     let mut lines = describe(&vault, &credential, Some(left));
     lines.extend(stored.into_iter().map(|place| ("stored", place)));
     if let Some((var, _)) = context.env.first(TOKEN) {
-        lines.push(("but", message!("{} is set, and the CLI takes that one instead", var.name)));
+        lines.push(("but", message!("{} is set, and the CLI uses that token instead", var.name)));
     }
     output.say(&self::lines(&lines))
 }
@@ -37,13 +38,13 @@ pub(super) fn login(args: &Args, context: Context<'_>, output: &mut Output<'_>) 
 pub(super) fn status(args: &Args, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {
     let vault = VaultRun::open(args, context)?;
     let resting = vault.cached()?;
-    let is_ours = |token: &Secret| {
+    let is_cached_here = |token: &Secret| {
         resting.as_ref().is_some_and(|credential| credential.secret.token == *token)
     };
     if token_store::stored_override(&vault, &vault.consumer.server.target())?
-        .is_some_and(|token| !is_ours(&token))
+        .is_some_and(|token| !is_cached_here(&token))
     {
-        // It is the user's, and may be good for so many uses: it is not looked at.
+        // The user stored it, and it may have a use limit, so it is not looked up.
         let text = lines(&[
             ("address", ForeignText::new(vault.consumer.server.endpoint.as_str()).into()),
             (
@@ -93,13 +94,13 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     let Some(credential) = vault.cached()? else {
         return output.say(&"there is no token to revoke".into());
     };
-    let instead = "forget it with `yc-id-token vault token-helper erase`; or let the role have `token_type=service`";
+    let instead = "remove it with `yc-id-token vault token-helper erase`; or set `token_type=service` on the role";
     vault.check_revocable(&credential, instead)?;
     let (server, token) = (&vault.consumer.server, &credential.secret.token);
-    // It is not interrupted: half a revocation would not say whether the token is revoked.
+    // Not interrupted, because the user would not know whether the token is revoked.
     let was_known = runtime::finish(server.revoke(token, vault.run.http()))?;
     vault.forget()?;
-    // The CLI would go on using it.
+    // The CLI would still use it.
     let target = server.target();
     let stored = token_store::stored_override(&vault, &target)?;
     if stored.is_some_and(|stored| stored == *token) {
@@ -111,7 +112,7 @@ pub(super) fn revoke(args: &Args, context: Context<'_>, output: &mut Output<'_>)
     output.say(&message!("{done}{}", file.unwrap_or_default(), done))
 }
 
-/// A token, line by line. `ttl` is what is left of its life; `None` is no end.
+/// Describes a token, one property per line. `ttl` is the remaining lifetime; `None` means that it does not expire.
 fn describe(
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
@@ -177,13 +178,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_life_is_told_in_two_units() {
-        let told =
+    fn a_lifetime_is_shown_in_two_units() {
+        let printed =
             |seconds| life(Some(Duration::from_secs(seconds)), Timestamp::from_unix_seconds(0));
-        assert_eq!(told(0), "0s, until 1970-01-01T00:00:00Z");
-        assert_eq!(told(59), "59s, until 1970-01-01T00:00:59Z");
-        assert!(told(3600).starts_with("1h 0m, "));
-        assert!(told(2_764_800).starts_with("32d 0h, "));
+        assert_eq!(printed(0), "0s, until 1970-01-01T00:00:00Z");
+        assert_eq!(printed(59), "59s, until 1970-01-01T00:00:59Z");
+        assert!(printed(3600).starts_with("1h 0m, "));
+        assert!(printed(2_764_800).starts_with("32d 0h, "));
         assert_eq!(life(None, Timestamp::from_unix_seconds(0)), "without end");
     }
 }

@@ -1,11 +1,12 @@
 //! `vault token-helper`: a token helper of the `vault` and `bao` CLIs ("Token helpers" in either's documentation):
 //! `get` prints the token, `store` reads one, `erase` removes it.
 //!
-//! The CLIs know only the path of a helper, so this is run by a link without options, see [`super::helper`]. OpenBao
-//! sets `BAO_ADDR` to its server; Vault only passes on its environment. Neither passes on a `-namespace` flag.
+//! The CLIs only know the path of a helper, so this is run by a link without options, see [`super::helper`]. OpenBao
+//! sets `BAO_ADDR` to its server; Vault passes on its environment unchanged. Neither passes on a `-namespace` flag.
 //!
-//! The helper's own profile is for one server. For any other, the profile that names that server in its `address` is
-//! used, if there is exactly one. The CLI sends the token to its server, so without such a profile there is no token.
+//! The helper's own profile is for one server. For another server, the profile with that server in its `address` is
+//! used, if there is exactly one. Without such a profile there is no token, because the CLI sends the token to its
+//! server.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -40,7 +41,7 @@ pub(super) enum HelperRequest {
     Erase,
 }
 
-/// Reads a request. This costs a hit less than a list of values that the parser of arguments knows.
+/// Parses a request. A hit takes less time this way than with a list of values in clap.
 pub(super) fn parse_request(word: &str) -> std::result::Result<HelperRequest, String> {
     match word {
         "get" => Ok(HelperRequest::Get),
@@ -64,7 +65,7 @@ impl HelperRequest {
     ) -> Result<()> {
         let Opened { vault, target } = match open(args, context) {
             Ok(opened) => opened,
-            // A failure would end the command of the CLI, and there can be no token for that address.
+            // A failure would end the command of the CLI, and this address can never have a token.
             Err(Error::Endpoint { .. })
                 if !matches!(self, Self::Store) && target::is_by_socket(context.env) =>
             {
@@ -81,19 +82,19 @@ impl HelperRequest {
     }
 }
 
-/// A run, and what the CLI wants a token for.
+/// A run, and the target of the CLI's token.
 pub(super) struct Opened {
     pub(super) vault: VaultRun,
     target: Target,
 }
 
-/// Opens the run for the CLI's server: with the profile of this run, or another one that is for that server.
+/// Opens the run for the CLI's server, with the profile of this run or another one for that server.
 pub(super) fn open(args: &Args, context: Context<'_>) -> Result<Opened> {
     let vault = VaultRun::open(args, context)?;
     let server = &vault.consumer.server;
     let target = server.target_of_cli(context.env);
     let Settings { profile, identity, .. } = &*vault.run.settings;
-    let has_settings = server.is_ours || profile.is_some() || identity.is_some();
+    let has_settings = server.is_configured_here || profile.is_some() || identity.is_some();
     if (has_settings && server.target() == target) || target::is_by_socket(context.env) {
         return Ok(Opened { vault, target });
     }
@@ -106,7 +107,7 @@ pub(super) fn open(args: &Args, context: Context<'_>) -> Result<Opened> {
     let other = VaultRun::open(args, Context { flags: &flags, ..context })?;
     let server = &other.consumer.server;
     let of_other = server.target_of_cli(context.env);
-    // A flag or a variable can be stronger than the profile.
+    // A flag or a variable can have precedence over the profile.
     if server.target() != of_other {
         return Ok(Opened { vault, target });
     }
@@ -114,8 +115,8 @@ pub(super) fn open(args: &Args, context: Context<'_>) -> Result<Opened> {
     Ok(Opened { vault: other, target: of_other })
 }
 
-/// The profiles for this address and the namespace of the CLI. Those that name this namespace come before those that
-/// leave it open. If the CLI leaves it open, it can be any.
+/// The profiles for this address and the namespace of the CLI. Profiles with this namespace come before those without
+/// any. If the CLI has no namespace, all match.
 fn profiles_for(address: &str, context: Context<'_>) -> Result<Vec<String>> {
     let Context { flags, env, locations, consumers, .. } = context;
     let namespace = target::namespace_of_cli(env);
@@ -148,7 +149,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
     if target::is_by_socket(context.env) {
         return Ok(warnings);
     }
-    if server.is_ours && !target::has_address(context.env) {
+    if server.is_configured_here && !target::has_address(context.env) {
         warnings.push(Warning {
             problem: message!(
                 "VAULT_ADDR is not set, and the token helper's profile is for {address}: without `-address`, the CLI talks to https://127.0.0.1:8200",
@@ -179,7 +180,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
         let namespace = ForeignText::new(namespace);
         warnings.push(Warning {
             problem: message!(
-                "the token helper's profile is for the namespace `{namespace}`, and VAULT_NAMESPACE is not set: the CLI does not tell its helper which namespace a `-namespace` flag says",
+                "the token helper's profile is for the namespace `{namespace}`, and VAULT_NAMESPACE is not set: the CLI does not pass the namespace of a `-namespace` flag to its helper",
                 namespace
             ),
             hint: message!("{EXPORT}{}", namespace.assigned_to("VAULT_NAMESPACE"), EXPORT),
@@ -188,7 +189,7 @@ pub(super) fn check_profile(context: Context<'_>) -> Result<Vec<Warning>> {
     Ok(warnings)
 }
 
-/// What answers on a socket is most often a proxy, which signs its clients in.
+/// The program on a socket is usually a proxy, which authenticates its clients itself.
 fn not_for_sockets() {
     info!("the CLI talks to a socket of this machine; there is no token for that");
 }
@@ -201,7 +202,7 @@ fn get(vault: &VaultRun, target: &Target, env: &Env, output: &mut Output<'_>) ->
         not_for_sockets();
         return Ok(());
     }
-    // Security: the CLI sends the token to its server, which may be another one.
+    // Security: the CLI sends the token to its own server, which may be another one.
     let own = vault.consumer.server.target();
     if !own.covers(target) {
         info!("no token for {}: this one would be for {}", target.name(), own.name());
@@ -209,7 +210,8 @@ fn get(vault: &VaultRun, target: &Target, env: &Env, output: &mut Output<'_>) ->
     }
     match vault.obtain() {
         Ok(credential) => output.document(credential.secret.token.expose().as_bytes()),
-        // The CLI runs the helper before any command, also before `operator unseal`. It reports a sealed server itself.
+        // The CLI runs the helper before every command, including `operator unseal`. It reports a sealed server
+        // itself.
         Err(error) if error.code() == Code::ConsumerSealed => Ok(()),
         Err(error) => Err(error),
     }
@@ -229,7 +231,7 @@ fn store(vault: &VaultRun, target: &Target) -> Result<()> {
         });
     }
     let now = vault.now();
-    // Only its server knows its lifetime, and to look it up is a use.
+    // Only its server knows its lifetime, and a lookup counts as a use.
     let expires_at = now.at.plus(std::time::Duration::from_secs(10 * 366 * 86_400));
     let lifetime = Lifetime::new(now, expires_at, Offset::default());
     let token = Secret::new(token.to_owned());
@@ -238,7 +240,7 @@ fn store(vault: &VaultRun, target: &Target) -> Result<()> {
 
 fn erase(vault: &VaultRun, target: &Target) -> Result<()> {
     token_store::remove_override(vault, target)?;
-    // Without a service account there is no token of its own.
+    // Without a service account, the helper cannot get its own token.
     let has_own = vault.consumer.server.target() == *target && vault.run.service_account().is_ok();
     if has_own { vault.forget() } else { Ok(()) }
 }

@@ -1,5 +1,5 @@
-//! The token that is stored for the `vault` and `bao` CLIs ("Token helpers" in either's documentation): with the
-//! token helper that their configuration names, which can be this program, or else in the file that they read.
+//! Stores a token for the `vault` and `bao` CLIs ("Token helpers" in their documentation): with the token helper in
+//! their configuration, which can be this program, or in the file that they read.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -28,17 +28,17 @@ use super::{Args, TABLE, VaultRun, token_helper};
 
 const TOKEN_PATH: [Var; 2] = [env::BAO_OWN_TOKEN_PATH, env::VAULT_OWN_TOKEN_PATH];
 
-/// Larger than any token.
+/// More than any token.
 pub(super) const LIMIT: u64 = 64 * 1024;
 
-/// Stores a token, and says where.
+/// Stores a token, and describes the place.
 pub(super) fn store(
     vault: &VaultRun,
     credential: &Credential<VaultToken>,
     context: Context<'_>,
 ) -> Result<Vec<Message>> {
     let configs = CliConfig::of_both(context)?;
-    // A CLI that cannot read its configuration runs no helper; `doctor vault` reports that.
+    // A CLI with an invalid configuration runs no helper; `doctor vault` reports that.
     let named = |config: &CliConfig| config.token_helper().ok().flatten();
     let mut helpers: Vec<PathBuf> = configs.iter().filter_map(named).collect();
     helpers.dedup();
@@ -75,11 +75,11 @@ fn store_with(
     })
 }
 
-/// Whether a token helper that is this program gets the same token by itself, when the CLI talks to this server.
+/// Whether a token helper that is this program gets the same token itself, for this server.
 fn is_what_helper_gets(helper: &Path, vault: &VaultRun, context: Context<'_>) -> bool {
     let flags = Helper::of_file(helper).map_or_else(Flags::default, |helper| helper.flags());
     let server = &vault.consumer.server;
-    let addresses = ADDRESS.iter().filter(|_| server.is_ours);
+    let addresses = ADDRESS.iter().filter(|_| server.is_configured_here);
     let changes = addresses.map(|var| (var.name.to_owned(), server.endpoint.as_str().to_owned()));
     let env = &Env::Changed { changes: changes.collect(), rest: Box::new(context.env.clone()) };
     let key = |vault: &VaultRun| vault.request().map(|login| login.key()).ok();
@@ -116,19 +116,19 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    // Security: it may repeat what it was given.
-    let said = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
-    Err(failed(message!("{} ({status})", ForeignText::sentence(&said), status)))
+    // Security: the helper may print its input.
+    let printed = String::from_utf8_lossy(&stderr).replace(token.expose(), "[redacted]");
+    Err(failed(message!("{} ({status})", ForeignText::sentence(&printed), status)))
 }
 
 fn unheard(what: Message, silence: Silence) -> Error {
     let (code, problem) = match silence {
-        Silence::TooMuch => (Code::ConsumerRefused, "it prints without end".into()),
+        Silence::TooMuch => (Code::ConsumerRefused, "its output is too large".into()),
         Silence::Unheard(cause) => {
             (Code::ConsumerRefused, cause.context("its output cannot be read"))
         }
         Silence::Late { budget, .. } => {
-            (Code::Timeout, message!("it was not done within {budget:.1} s", budget).into())
+            (Code::Timeout, message!("it did not finish within {budget:.1} s", budget).into())
         }
     };
     let hint = "run the helper by hand with `store`; give more time with `--timeout`".into();
@@ -146,7 +146,7 @@ fn token_file(context: Context<'_>) -> Result<PathBuf> {
     Ok(home.join(".vault-token"))
 }
 
-/// Removes the file that a token was stored in, if it is still that token.
+/// Removes the file of a stored token, if it still contains that token.
 pub(super) fn remove_file_of(token: &Secret, context: Context<'_>) -> Result<Option<PathBuf>> {
     let Ok(path) = token_file(context) else { return Ok(None) };
     let Ok(stored) = private_file::read_own(&path, LIMIT) else { return Ok(None) };
@@ -157,15 +157,15 @@ pub(super) fn remove_file_of(token: &Secret, context: Context<'_>) -> Result<Opt
     Ok(Some(path))
 }
 
-/// A token that the user has logged in with by other means, or with settings that the helper does not know. The
-/// helper returns it until it is erased.
+/// A token from another login, or from settings that the helper does not know. The helper returns it until it is
+/// erased.
 #[derive(Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 struct Override(#[serde(serialize_with = "exposed")] Secret);
 
 impl Cacheable for Override {}
 
-/// The token that this program as the token helper returns for a server in place of its own.
+/// The token that the token helper returns for a server in place of its own.
 pub(super) fn stored_override(vault: &VaultRun, target: &Target) -> Result<Option<Secret>> {
     let found = vault.run.broker().cache().get::<Override>(&override_key(target))?;
     let valid = found.filter(|credential| !credential.lifetime.left(vault.now()).is_zero());

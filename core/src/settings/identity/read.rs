@@ -1,5 +1,5 @@
-//! Reads the identity of a run: which of the settings decides it, and its argument, after a colon or in a table
-//! of the configuration file.
+//! Reads the identity of a run: which setting decides it, and its argument, after a colon or in a table of the
+//! configuration file.
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +21,8 @@ enum Details<'a> {
 }
 
 impl Resolver<'_> {
-    /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin that has one
-    /// of them decides; within one origin, a file wins over a name.
+    /// `identity`, `key_file` and `iam_token_file` all set the identity. The strongest origin with one of them
+    /// decides; within one origin, a file has precedence over a name.
     pub(in crate::settings) fn identity(
         &self,
         named: Option<Setting<String>>,
@@ -52,7 +52,7 @@ impl Resolver<'_> {
                     .or_else(|| token.map(|token| token.map(IdentitySetting::iam_token_file)))),
             };
         };
-        // A bare kind decides what a file is for, even one that a weaker origin names.
+        // A bare kind decides how a file is used, even one that a weaker origin names.
         let kind = IdentityKind::named(&named.value);
         if kind == Some(IdentityKind::AuthorizedKey) {
             if let Some(key) = key_file {
@@ -92,7 +92,7 @@ impl Resolver<'_> {
                 || message!("choose {}", names::list(&known)),
                 |near| message!("did you mean `{near}`?", near = ForeignText::new(near)),
             );
-            // Security: a key or a token given here by mistake must not be repeated in a log.
+            // Security: a key or a token that is set here by mistake must not be repeated in a log.
             return Err(Error::NoSuch {
                 what: "identity",
                 name: ForeignText::path(Path::new(&name)),
@@ -101,8 +101,10 @@ impl Resolver<'_> {
             });
         };
         let Some((type_name, span)) = layer.text("type")? else {
-            return Err(layer
-                .lacks("type", message!("it is one of {}", names::list(&IdentityKind::names()))));
+            return Err(layer.missing_key(
+                "type",
+                message!("it is one of {}", names::list(&IdentityKind::names())),
+            ));
         };
         let Some(kind) = IdentityKind::named(&type_name) else {
             let hint = names::nearest(&type_name, &IdentityKind::names()).map_or_else(
@@ -126,14 +128,15 @@ impl Resolver<'_> {
 
 impl IdentityKind {
     /// Whether an argument can follow a colon.
-    const fn takes_argument(self) -> bool {
+    pub const fn takes_argument(self) -> bool {
         matches!(
             self.row().argument,
             Some((ArgumentForm::Key | ArgumentForm::File | ArgumentForm::Text, _))
         )
     }
 
-    fn keys(self) -> Vec<&'static str> {
+    /// The keys of its table.
+    pub fn keys(self) -> Vec<&'static str> {
         let mut keys = vec!["type"];
         keys.extend(self.row().argument.map(|(_, key)| key));
         keys.extend(self.row().is_federation.then_some("service_account"));
@@ -150,7 +153,7 @@ impl IdentityKind {
             && let (Some((form, key)), Some(what)) = (row.argument, row.required)
             && (form != ArgumentForm::Key || matches!(details, Details::Table(_)))
         {
-            return Err(self.lacks(details, key, what));
+            return Err(self.missing_key(details, key, what));
         }
         let service_account = match details {
             Details::Table(layer) => layer.value("service_account", ValueKind::Text)?,
@@ -163,13 +166,13 @@ impl IdentityKind {
         })
     }
 
-    fn lacks(self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
+    fn missing_key(self, details: &Details<'_>, key: &'static str, what: &'static str) -> Error {
         let name = self.name();
         match details {
-            Details::Table(layer) => layer.lacks(key, message!("give {what}", what)),
+            Details::Table(layer) => layer.missing_key(key, message!("give {what}", what)),
             Details::Argument { origin, .. } => Error::Missing {
                 problem: message!(
-                    "the identity `{name}` ({origin}) does not say {what}",
+                    "the identity `{name}` ({origin}) needs {what}",
                     name,
                     origin,
                     what
@@ -217,7 +220,7 @@ impl Details<'_> {
         })
     }
 
-    /// The words of a command. The first can be a path; a mere name is looked up in `PATH`.
+    /// The words of a command. The first can be a path; a name is searched in `PATH`.
     fn command(&self, mut words: Vec<String>, home: Option<&Path>) -> Vec<String> {
         if let Some(program) = words.first_mut()
             && program.contains(std::path::is_separator)
@@ -227,7 +230,7 @@ impl Details<'_> {
         words
     }
 
-    /// A path. In the file, `~/` is the home folder, and a relative one starts in the file's folder.
+    /// A path. In the file, `~/` is the home folder, and a relative path is relative to the file's folder.
     fn path(&self, text: &str, home: Option<&Path>) -> PathBuf {
         match self {
             Self::Argument { origin, .. } => match origin.folder() {
@@ -241,7 +244,7 @@ impl Details<'_> {
 
 fn at_once(one: &Message, other: &Message) -> Error {
     Error::Usage {
-        problem: message!("{one} and {other} are given at once", one, other),
+        problem: message!("{one} and {other} are both set", one, other),
         hint: "give one of them".into(),
     }
 }

@@ -1,4 +1,4 @@
-//! A folder by its name (`yandex.cloud.resourcemanager.v1.FolderService.List`).
+//! Looks up a folder by its name (`yandex.cloud.resourcemanager.v1.FolderService.List`).
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::source::Source;
 
 const PATH: &str = "/resource-manager/v1/folders";
 
-/// The request for the ID of a folder that is set by its name.
+/// The request for the ID of a folder with this name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FolderRequest<'a> {
     pub(super) source: &'a Source,
@@ -24,7 +24,7 @@ pub(super) struct FolderRequest<'a> {
 
 #[derive(Deserialize)]
 struct Page {
-    // An empty list is left out.
+    // An empty list is missing in the answer.
     #[serde(default)]
     folders: Vec<Folder>,
 }
@@ -60,11 +60,11 @@ impl Request for FolderRequest<'_> {
         let what = self.what();
         let Self { source, cloud, name } = *self;
         let by_id = "give the folder's ID with `--folder-id`";
-        // The rule for names of folders is the same.
+        // Names of folders follow the same rule.
         if !is_account_name(name) {
             return Err(Error::Invalid {
                 problem: message!(
-                    "`{name}` is no name that a folder can have",
+                    "`{name}` is not a valid name of a folder",
                     name = ForeignText::new(name)
                 ),
                 hint: by_id.into(),
@@ -73,7 +73,7 @@ impl Request for FolderRequest<'_> {
         let Some(manager) = source.endpoints.resource_manager()? else {
             return Err(Error::Missing {
                 problem: message!(
-                    "cannot get {what}: it is not said where the resource manager is",
+                    "cannot get {what}: the address of the resource manager is not set",
                     what
                 ),
                 hint: by_id.into(),

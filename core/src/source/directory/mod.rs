@@ -27,10 +27,10 @@ pub use service_accounts::{ServiceAccount, is_account_id};
 /// An account can be deleted and its name reused, but that is rare.
 const NAME_TTL: Duration = Duration::from_secs(24 * 3600);
 
-/// An ID is used at once.
+/// An ID is used immediately.
 const MINIMUM_LIFETIME: Duration = Duration::ZERO;
 
-/// The lookups that the settings of a run ask for.
+/// The lookups that the settings of a run require.
 #[derive(Clone, Copy, Debug)]
 pub struct Directory<'a> {
     /// The settings, which name the service account, the folder and the cloud.
@@ -39,7 +39,7 @@ pub struct Directory<'a> {
     pub broker: &'a Broker,
 }
 
-/// The ID that a name stands for. It is no secret, but is cached like one.
+/// The ID behind a name. It is not secret, but is cached like a credential.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(transparent)]
 pub(super) struct ResourceId(String);
@@ -55,8 +55,8 @@ impl ResourceId {
 }
 
 impl<'a> Directory<'a> {
-    /// The ID of the service account to get the ID token for: the one that is set, looked up if it is set
-    /// by its name, or else that of the identity, looked up if that is this machine.
+    /// The ID of the service account to get the ID token for: the configured one, looked up if it is a name;
+    /// otherwise that of the identity, looked up if that is this machine.
     pub fn service_account(&self) -> Result<String> {
         let Some(setting) = &self.settings.service_account else {
             return match (self.source.service_account(), self.own_account()) {
@@ -72,7 +72,7 @@ impl<'a> Directory<'a> {
             return Ok(account.clone());
         }
         let Some(folder) = self.folder()? else {
-            // Another installation may have IDs of another form, and its server knows them.
+            // Another installation may have IDs in another format, which its server checks.
             return Ok(account.clone());
         };
         let request = ServiceAccountRequest { source: self.source, folder: &folder, name: account };
@@ -87,12 +87,12 @@ impl<'a> Directory<'a> {
         Some(OwnAccountRequest { source, metadata, settings })
     }
 
-    /// What to do if the lookup that comes first may find nothing.
+    /// The hint if the first lookup may find nothing.
     pub fn lookup_hint(&self) -> Option<Message> {
         self.own_account().map(|request| request.hint())
     }
 
-    /// The ID of the folder that names of service accounts are looked up in, if one is set.
+    /// The ID of the folder in which names of service accounts are looked up, if one is set.
     pub fn folder(&self) -> Result<Option<String>> {
         let Some(name) = &self.settings.folder_name else {
             let folder = self.settings.folder_id.as_ref().map(|folder| &folder.value);
@@ -110,7 +110,7 @@ impl<'a> Directory<'a> {
         Ok(Some(self.broker.obtain(&request, MINIMUM_LIFETIME)?.secret.0))
     }
 
-    /// The ID of the cloud that names of folders are looked up in, if one is set.
+    /// The ID of the cloud in which names of folders are looked up, if one is set.
     fn cloud(&self) -> Option<&'a str> {
         let cloud = self.settings.cloud_id.as_ref().map(|cloud| &cloud.value);
         cloud.or(self.source.yc_defaults.cloud_id.as_ref()).map(String::as_str)
@@ -122,14 +122,14 @@ impl<'a> Directory<'a> {
         self.broker.wait(what, list)
     }
 
-    /// The forecast of the lookup that needs a server: of the folder, or of the service account.
+    /// The forecast of the first lookup that needs a server.
     pub fn lookup(&self) -> Result<Option<Forecast>> {
         let last = self.lookups()?.pop();
         Ok(last.filter(|lookup| !lookup.prediction.is_hit()))
     }
 
-    /// The forecasts of the folder and of the service account, as far as they are looked up. They end with the first
-    /// that needs a server, as the next one depends on it.
+    /// The forecasts of the folder and the service account, if they are looked up. They end with the first that needs
+    /// a server, because the next one depends on it.
     pub fn lookups(&self) -> Result<Vec<Forecast>> {
         let mut lookups = Vec::new();
         let Some(account) = &self.settings.service_account else {

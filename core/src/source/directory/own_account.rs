@@ -1,8 +1,8 @@
 //! The service account of this machine, as the metadata service names it (vendor's "Metadata folders").
 //!
-//! The vendor documents that the folder of service accounts lists `default/`, and not that it names the account.
-//! Google's service of the same interface does, so one request asks for all that is below that folder, and an
-//! ID anywhere in the answer is taken.
+//! The vendor documents that the service accounts folder contains `default/`, but not that it names the account.
+//! Google's service with the same interface does, so one request reads everything below that folder, and accepts an
+//! ID anywhere in the answer.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ use crate::source::identity::Metadata;
 
 const PATH: &str = "/computeMetadata/v1/instance/service-accounts/";
 
-/// As long as an ID token is valid: a machine can get another service account while it runs.
+/// The lifetime of an ID token: a machine can get another service account while it runs.
 const TTL: Duration = Duration::from_secs(3600);
 
-/// The request for the ID of the service account that is attached to this machine.
+/// The request for the ID of the service account of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OwnAccountRequest<'a> {
     pub(super) source: &'a Source,
@@ -59,7 +59,7 @@ impl Request for OwnAccountRequest<'_> {
         if reply.is_trouble() {
             return Err(reply.unavailable(&what, reply.phrase(), None));
         }
-        // An IAM token tells whether this is a machine of Yandex Cloud with an account. If not, that is the error.
+        // An IAM token proves that this is a machine of Yandex Cloud with an account. Without one, that is the error.
         let nothing = async |_: &IamToken| Ok(());
         self.source.with_iam_token(broker, None, nothing, |()| false).await?;
         let metadata = self.source.identity.describe();
@@ -72,7 +72,7 @@ impl Request for OwnAccountRequest<'_> {
 }
 
 impl OwnAccountRequest<'_> {
-    /// What to set where the metadata service does not name the account.
+    /// The hint if the metadata service does not name the account.
     pub(super) fn hint(&self) -> Message {
         message!(
             "give `--service-account` with its ID (`aje…`), set {}, or run `{}`; `yc compute instance get NAME` shows the ID as `service_account_id`",
@@ -82,10 +82,10 @@ impl OwnAccountRequest<'_> {
     }
 }
 
-/// The only ID of a service account in an answer, in whatever format that is.
+/// The only service account ID in an answer of any format.
 fn account_in(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
-    // A token is one word of these.
+    // A token is a single word of these characters.
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-_.=".contains(c);
     let mut ids = text.split(|c| !is_part(c)).filter(|word| is_account_id(word));
     let id = ids.next()?;
@@ -99,7 +99,7 @@ mod tests {
     const ID: &str = "ajeboa0du6edu6m43c3t";
 
     #[test]
-    fn an_id_is_found_in_every_format_and_a_guess_is_not_made() {
+    fn an_id_is_found_in_every_format_and_never_guessed() {
         for named in [
             format!("default/\n{ID}/"),
             format!(r#"{{"default":{{"email":"{ID}"}},"{ID}":{{"aliases":["default"]}}}}"#),

@@ -16,10 +16,10 @@ use crate::source::Source;
 
 const PATH: &str = "/iam/v1/serviceAccounts";
 
-/// The largest page that the vendor gives.
+/// The vendor's maximum.
 const PAGE_SIZE: &str = "1000";
 
-/// The vendor's quota is 100 accounts a cloud; a list without an end is a server's mistake.
+/// The vendor's quota is 100 accounts per cloud; an endless list is an error of the server.
 const MAX_PAGES: usize = 100;
 
 /// A service account, as the vendor lists it.
@@ -39,7 +39,7 @@ pub struct ServiceAccount {
     /// When it was created, as RFC 3339.
     #[serde(default)]
     pub created_at: ForeignText,
-    /// When it was last used, as RFC 3339, if that is known.
+    /// When it was last used, as RFC 3339, if known.
     #[serde(default)]
     pub last_authenticated_at: Option<ForeignText>,
     /// `ACTIVE`, `SUSPENDED`, …
@@ -50,14 +50,14 @@ pub struct ServiceAccount {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    // An empty list is left out.
+    // An empty list is missing in the answer.
     #[serde(default)]
     service_accounts: Vec<ServiceAccount>,
     #[serde(default)]
     next_page_token: String,
 }
 
-/// The request for the ID of a service account that is set by its name.
+/// The request for the ID of a service account with this name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServiceAccountRequest<'a> {
     pub(super) source: &'a Source,
@@ -89,7 +89,7 @@ impl Request for ServiceAccountRequest<'_> {
         let Self { source, folder, name } = *self;
         if !is_account_name(name) {
             return Err(Error::Invalid {
-                problem: message!("`{name}` is neither the ID of a service account nor a name that one can have", name = ForeignText::new(name)),
+                problem: message!("`{name}` is neither the ID of a service account nor a valid name of one", name = ForeignText::new(name)),
                 hint: "an ID begins with `aje`; a name has 3 to 63 lower-case letters, digits and hyphens, and begins with a letter".into(),
             });
         }
@@ -127,7 +127,7 @@ pub(super) async fn list(
 ) -> Result<Vec<ServiceAccount>> {
     let endpoint = source.endpoints.iam.resolve(&source.http).await?;
     let client = source.http.client(&endpoint, what)?;
-    // As the vendor's SDK writes it.
+    // In the notation of the vendor's SDK.
     let filter = name.map(|name| format!("name = \"{name}\""));
     let mut query = vec![("folderId", folder), ("pageSize", PAGE_SIZE)];
     query.extend(filter.as_deref().map(|filter| ("filter", filter)));
@@ -155,7 +155,7 @@ pub(super) async fn list(
     })
 }
 
-/// Whether a text has the form of a service account's ID, and so is not a name.
+/// Whether a text has the format of a service account's ID, and so is not a name.
 pub fn is_account_id(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.len() == 20 && text.starts_with("aje") && text.bytes().all(is_part)
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_told_from_a_name() {
+    fn an_id_is_distinguished_from_a_name() {
         assert!(is_account_id("ajeboa0du6edu6m43c3t"));
         for name in
             ["my-robot", "ajeboa0du6edu6m43c3", "ajeboa0du6edu6m43c3-", "bjeboa0du6edu6m43c3t"]
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_but_a_name_gets_into_a_filter() {
+    fn only_a_name_gets_into_a_filter() {
         assert!(is_account_name("my-robot"));
         for bad in [
             "",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_page_and_one_of_the_future_are_read() {
+    fn an_empty_page_and_unknown_fields_are_accepted() {
         let empty: Page = serde_json::from_str("{}").unwrap();
         assert!(empty.service_accounts.is_empty() && empty.next_page_token.is_empty());
         let page: Page = serde_json::from_str(

@@ -26,22 +26,22 @@ use crate::settings::{IdentityArgument, IdentitySetting, KeySource, Setting};
 use crate::source::refusal::Refusal;
 use crate::source::{Endpoints, Source, iam_token};
 
-/// What a key file is called in messages.
+/// The name of a key file in messages.
 pub const KEY_FILE: &str = "the authorized key file";
 
-/// A 4096-bit key file has less than 6 kB.
+/// More than a 4096-bit key file, which has less than 6 kB.
 pub const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
 /// The longest lifetime of an assertion that the vendor accepts.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// A server whose clock is a little slow must not see an assertion from the future.
+/// A server with a slow clock must not see an assertion from the future.
 const BACKDATED: Duration = Duration::from_secs(5);
 
 /// The `aud` that the vendor's documentation gives for an assertion.
 const ASSERTION_AUDIENCE: &str = "https://iam.api.cloud.yandex.net/iam/v1/tokens";
 
-/// An authorized key. The private key is only parsed when it has to sign.
+/// An authorized key. The private key is parsed when it has to sign.
 pub struct AuthorizedKey {
     /// The key's own ID, `kid` of assertions.
     pub id: String,
@@ -63,8 +63,7 @@ pub(super) fn open(
     Ok(key.into())
 }
 
-/// The key in Yandex's own variable, which holds the key or names its file, as for the vendor's Terraform
-/// provider.
+/// The key in Yandex's own variable, which contains the key or names its file, as in the vendor's Terraform provider.
 pub(super) fn of_variable(inputs: IdentityInputs<'_>) -> Result<Option<AuthorizedKey>> {
     let variable = env::YC_SERVICE_ACCOUNT_KEY_FILE;
     let Some(value) = inputs.env.get(variable) else { return Ok(None) };
@@ -95,7 +94,7 @@ impl Identity for AuthorizedKey {
     }
 }
 
-/// What a key is, for messages, wherever it is stored.
+/// Describes a key in messages, wherever it is stored.
 pub(super) fn describe(id: &str, service_account: &str) -> Message {
     message!(
         "authorized key `{}` of service account `{}`",
@@ -118,9 +117,9 @@ struct PrivateKey {
 }
 
 impl AuthorizedKey {
-    /// Checks that it can sign.
+    /// Checks that the key can sign.
     pub fn check(&self) -> Result<()> {
-        self.sign(Timestamp::from_unix_seconds(0), "nobody").map(drop)
+        self.sign(Timestamp::from_unix_seconds(0), "check").map(drop)
     }
 
     /// Exchanges an assertion of the key for an IAM token.
@@ -137,7 +136,7 @@ impl AuthorizedKey {
         if let Some(offset) = reply.clock_offset.filter(|offset| offset.is_wrong_clock())
             && reply.status == 401
         {
-            // The local clock is wrong, and now it is known by how much.
+            // The local clock is wrong, and the offset is now known.
             reply = self.present(now.shifted(offset), audience, &client).await?;
         }
         if reply.status != 200 {
@@ -188,7 +187,7 @@ impl AuthorizedKey {
     }
 }
 
-/// The error for a key file that cannot be used; `other` is the key to create.
+/// The error for an unusable key file; `other` is the key to create.
 fn unusable(origin: &Path, problem: Message, other: &'static str) -> Error {
     Error::IdentityFile {
         what: KEY_FILE,

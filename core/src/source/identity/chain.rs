@@ -7,10 +7,10 @@
 //! 5. the current profile of the `yc` CLI, if it has credentials that can be read;
 //! 6. the service account of this machine, which gets 300 ms to answer.
 //!
-//! Yandex's own variables rank below all settings on purpose: a token that is exported for another tool
-//! does not change the identity of a configured profile. If no identity is available, the error lists each
-//! one and why it was skipped. A token of Kubernetes is never used unless it is configured: the default
-//! one of a pod is for its API server only.
+//! Yandex's own variables rank below all settings on purpose: a token that is exported for another tool must not
+//! change the identity of a configured profile. If no identity is available, the error lists each one and why it was
+//! skipped. A Kubernetes token is never used unless it is configured, because a pod's default token is for its API
+//! server only.
 
 use tracing::info;
 
@@ -26,62 +26,62 @@ use crate::error::Result;
 use crate::foreign_text::Message;
 use crate::message;
 
-/// What a look for an identity finds.
-enum Look {
+/// The result of a search for an identity.
+enum Search {
     Found(ResolvedIdentity),
     /// It is not available, for this reason.
     Skipped(Message),
 }
 
-impl Look {
+impl Search {
     fn of(found: Option<impl Into<ResolvedIdentity>>, otherwise: &'static str) -> Self {
         found.map_or_else(|| Self::Skipped(otherwise.into()), |found| Self::Found(found.into()))
     }
 }
 
-/// Where to look, in this order. None of these sends a request.
-const LOOKS: &[fn(IdentityInputs<'_>) -> Result<Look>] =
+/// The searches in this order. None of them sends a request.
+const SEARCHES: &[fn(IdentityInputs<'_>) -> Result<Search>] =
     &[iam_token, yc_token, authorized_key, github_actions, yc_profile];
 
 pub(super) fn find(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
     let mut reasons = Vec::new();
-    for look in LOOKS {
+    for look in SEARCHES {
         match look(inputs)? {
-            Look::Found(found) => {
+            Search::Found(found) => {
                 info!("identity: {}, the first that was found", found.identity.describe());
                 return Ok(found);
             }
-            Look::Skipped(reason) => reasons.push(reason),
+            Search::Skipped(reason) => reasons.push(reason),
         }
     }
     let metadata = Metadata::last_resort(inputs.env, reasons)?;
-    info!("identity: {}, as nothing else is there", metadata.describe());
+    info!("identity: {}, because no other is available", metadata.describe());
     Ok(metadata.into())
 }
 
-fn iam_token(inputs: IdentityInputs<'_>) -> Result<Look> {
+fn iam_token(inputs: IdentityInputs<'_>) -> Result<Search> {
     let token = IamTokenIdentity::of_variables(&[env::IAM_TOKEN, env::YC_IAM_TOKEN], inputs.env)?;
-    Ok(Look::of(token, "YC_IAM_TOKEN is not set"))
+    Ok(Search::of(token, "YC_IAM_TOKEN is not set"))
 }
 
-fn yc_token(inputs: IdentityInputs<'_>) -> Result<Look> {
+fn yc_token(inputs: IdentityInputs<'_>) -> Result<Search> {
     if inputs.env.get(env::YC_TOKEN).is_some_and(|token| is_iam_token(&token)) {
         let token = IamTokenIdentity::of_variables(&[env::YC_TOKEN], inputs.env)?;
-        return Ok(Look::of(token, "YC_TOKEN is not set"));
+        return Ok(Search::of(token, "YC_TOKEN is not set"));
     }
     let token = OauthTokenIdentity::of_variables(inputs.env)?;
-    Ok(Look::of(token, "YC_TOKEN is not set"))
+    Ok(Search::of(token, "YC_TOKEN is not set"))
 }
 
-fn authorized_key(inputs: IdentityInputs<'_>) -> Result<Look> {
-    Ok(Look::of(authorized_key::of_variable(inputs)?, "no key file is set"))
+fn authorized_key(inputs: IdentityInputs<'_>) -> Result<Search> {
+    Ok(Search::of(authorized_key::of_variable(inputs)?, "no key file is set"))
 }
 
-fn github_actions(inputs: IdentityInputs<'_>) -> Result<Look> {
+fn github_actions(inputs: IdentityInputs<'_>) -> Result<Search> {
     let is_job = inputs.env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL).is_some();
-    let skipped = |reason: &'static str| Ok(Look::Skipped(reason.into()));
+    let skipped = |reason: &'static str| Ok(Search::Skipped(reason.into()));
     if !is_job {
-        return skipped("this is no job of GitHub Actions that may request a token");
+        return skipped("this is not a job of GitHub Actions that may request a token");
     }
     let Some(account) = &inputs.settings.service_account else {
         return skipped("a job of GitHub Actions needs `--service-account`");
@@ -93,26 +93,26 @@ fn github_actions(inputs: IdentityInputs<'_>) -> Result<Look> {
         token: ExternalToken::GithubActions(job),
         service_account: account.value.clone(),
     });
-    Ok(Look::of(job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set"))
+    Ok(Search::of(job, "ACTIONS_ID_TOKEN_REQUEST_TOKEN is not set"))
 }
 
-/// A configuration of yc that cannot be used is no reason to fail: a later identity may be available.
+/// An unusable configuration of yc is not an error, because a later identity may be available.
 #[expect(clippy::unnecessary_wraps, reason = "all looks have one type")]
-fn yc_profile(inputs: IdentityInputs<'_>) -> Result<Look> {
+fn yc_profile(inputs: IdentityInputs<'_>) -> Result<Search> {
     let home = inputs.locations.home.as_deref();
     if !home.map(YcProfile::default_path).is_some_and(|path| path.exists()) {
-        return Ok(Look::Skipped("`yc` is not set up".into()));
+        return Ok(Search::Skipped("`yc` is not set up".into()));
     }
     let look = || {
         let mut profile = YcProfile::read_for(inputs, None)?;
         Ok(match yc_profile::identity(&mut profile, inputs)? {
             Some(identity) => {
-                Look::Found(ResolvedIdentity { identity, yc_defaults: profile.into() })
+                Search::Found(ResolvedIdentity { identity, yc_defaults: profile.into() })
             }
-            None => Look::Skipped(message!("{}", profile.has_no_credentials())),
+            None => Search::Skipped(message!("{}", profile.has_no_credentials())),
         })
     };
-    let unusable = |error: crate::error::Error| Look::Skipped(message!("{error}", error));
+    let unusable = |error: crate::error::Error| Search::Skipped(message!("{error}", error));
     Ok(look().unwrap_or_else(unusable))
 }
 
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_setting_the_first_there_is_wins() {
+    fn without_a_setting_the_first_available_identity_is_used() {
         let yc = "current: default\nprofiles:\n  default:\n    token: y0_AgAAAA\n";
         let table = [
             ("YC_ID_TOKEN_IAM_TOKEN", "t1.a.b", "the IAM token of YC_ID_TOKEN_IAM_TOKEN"),
@@ -170,8 +170,8 @@ mod tests {
         assert_eq!(found(&job, Some(yc)), "the OAuth token of yc's profile `default`");
         let oauth = [("YC_TOKEN", "y0_AgAAAA"), ("YC_SERVICE_ACCOUNT_KEY_FILE", KEY)];
         assert_eq!(found(&oauth, None), "the OAuth token of YC_TOKEN");
-        let ours = [("YC_ID_TOKEN_OAUTH_TOKEN", "y0_AgAAAA"), oauth[1]];
-        assert_eq!(found(&ours, None), "the OAuth token of YC_ID_TOKEN_OAUTH_TOKEN");
+        let own_variable = [("YC_ID_TOKEN_OAUTH_TOKEN", "y0_AgAAAA"), oauth[1]];
+        assert_eq!(found(&own_variable, None), "the OAuth token of YC_ID_TOKEN_OAUTH_TOKEN");
         for useless in [
             None,
             Some("current: a\nprofiles:\n  a: {}\n"),

@@ -1,5 +1,5 @@
-//! The OIDC token of a workload outside Yandex Cloud: in a file that another program refreshes, from GitHub
-//! Actions, or printed by a command.
+//! The OIDC token of a workload outside Yandex Cloud: from a file that another program refreshes, from GitHub
+//! Actions, or from a command.
 
 use std::path::{Path, PathBuf};
 
@@ -22,31 +22,31 @@ use crate::settings::{IdentityArgument, IdentitySetting};
 
 const FILE: &str = "the file of the external token";
 
-/// A JWT with a hundred groups in its claims is smaller.
+/// More than a JWT with a hundred groups in its claims.
 const MAX_SIZE: u64 = 64 * 1024;
 
-/// Where a pod finds a projected token, unless the setting names another file.
+/// The default path of a projected token in a pod.
 const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/yandex.cloud/token";
 
-/// What GitHub requires in a job's definition.
+/// The setting that GitHub requires in a job's definition.
 const PERMISSION: &str = "give the job `permissions: { id-token: write }`";
 
-/// Where an external token comes from in this run.
+/// The source of an external token in this run.
 #[derive(Debug)]
 pub(super) enum ExternalToken {
-    /// A file, read when the identity was opened.
+    /// A file, read when the identity is opened.
     File {
         path: PathBuf,
-        /// What was in it.
+        /// Its content.
         token: Secret,
     },
-    /// Given by GitHub to a job of Actions.
+    /// GitHub, for a job of Actions.
     GithubActions(GithubActions),
-    /// Printed by this command.
+    /// The output of this command.
     Command(Vec<String>),
 }
 
-/// What a job of GitHub Actions requests its token with.
+/// The means with which a job of GitHub Actions requests its token.
 #[derive(Debug)]
 pub(super) struct GithubActions {
     endpoint: Endpoint,
@@ -102,8 +102,8 @@ impl ExternalToken {
         }
     }
 
-    /// Adds it to a cache key. A file keeps its name when it gets another workload's token, so its issuer
-    /// and subject count; a job of Actions is identified by its request token.
+    /// Adds it to a cache key. A file can get another workload's token under the same name, so its issuer and subject
+    /// are included. A job of Actions is identified by its request token.
     pub(super) fn cache_key(&self, key: KeyBuilder) -> KeyBuilder {
         match self {
             Self::File { token, .. } => {
@@ -125,7 +125,7 @@ impl ExternalToken {
         }
     }
 
-    /// The token, as it is now: a JWT that has not expired.
+    /// The current token: a JWT that has not expired.
     pub(super) async fn obtain(&self, http: &Http, broker: &Broker) -> Result<Secret> {
         let now = broker.clock().now().at;
         let token = match self {
@@ -147,7 +147,7 @@ impl ExternalToken {
                     now
                 ),
                 hint:
-                    "see that the program that renews it is running, and check this machine's date"
+                    "check that the program that renews it is running, and check this machine's date"
                         .into(),
             }),
             _ => Ok(token),
@@ -156,7 +156,7 @@ impl ExternalToken {
 }
 
 impl GithubActions {
-    /// What this job has, if it is one that can request tokens.
+    /// The means of this job, if it can request tokens.
     pub(super) fn of_job(audience: Option<&str>, env: &Env) -> Result<Option<Self>> {
         let variables = (
             env.get(env::ACTIONS_ID_TOKEN_REQUEST_URL),
@@ -164,7 +164,7 @@ impl GithubActions {
         );
         let (Some(url), Some(token)) = variables else { return Ok(None) };
         let (endpoint, query) = Endpoint::parse_with_query("ACTIONS_ID_TOKEN_REQUEST_URL", &url)?;
-        // As the vendor's own action has it.
+        // The same default as in the vendor's own action.
         let owners = || {
             env.get(env::GITHUB_REPOSITORY_OWNER).map(|owner| format!("https://github.com/{owner}"))
         };
@@ -201,7 +201,7 @@ impl GithubActions {
     }
 }
 
-/// The claims of a token that a federation checks, for messages.
+/// The claims that a federation checks, for messages.
 pub(super) fn claims_of(token: &Secret) -> Message {
     let Ok(claims) = Claims::read(token.expose()) else { return "nothing".into() };
     let or_none = |claim: Option<String>| {

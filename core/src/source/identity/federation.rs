@@ -21,7 +21,7 @@ use crate::source::{
     ACCESS_TOKEN_TYPE, Endpoints, GRANT_TYPE, ID_TOKEN_TYPE, Source, iam_token, is_account_id,
 };
 
-/// The lifetime of a token that comes without one.
+/// The lifetime of a token if the answer has none.
 const DEFAULT_TTL: Duration = Duration::from_secs(60);
 
 /// A workload that a service account trusts.
@@ -42,14 +42,14 @@ pub(super) fn open(
     Ok(Federated { token, service_account }.into())
 }
 
-/// The account that the workload acts as: its own setting, or else the one to get the ID token for.
+/// The account that the workload acts as: its own setting, or the account of the ID token.
 fn service_account(setting: &IdentitySetting, settings: &Settings) -> Result<String> {
     let wanted = settings.service_account.as_ref();
     match (&setting.service_account, wanted) {
         (Some(account), _) => Ok(account.clone()),
         (None, Some(wanted)) if is_name(wanted, settings) => Err(Error::Missing {
             problem: message!(
-                "the workload is to act as `{}` ({}), which cannot be looked up by its name before it does",
+                "the workload acts as `{}` ({}), and cannot look that up by its name",
                 ForeignText::new(&wanted.value),
                 wanted.origin
             ),
@@ -57,13 +57,13 @@ fn service_account(setting: &IdentitySetting, settings: &Settings) -> Result<Str
         }),
         (None, Some(wanted)) => Ok(wanted.value.clone()),
         (None, None) => Err(Error::Missing {
-            problem: "the service account that this workload is to act as is not set".into(),
+            problem: "the service account that this workload acts as is not set".into(),
             hint: "give `--service-account` with its ID (`aje…`)".into(),
         }),
     }
 }
 
-/// Whether a service account is set by its name, which cannot be looked up before the workload acts.
+/// Whether a service account is set by name, which cannot be looked up before the workload acts.
 pub(super) fn is_name(account: &Setting<String>, settings: &Settings) -> bool {
     settings.has_folder() && !is_account_id(&account.value)
 }
@@ -121,7 +121,7 @@ impl Federated {
         let fields = [
             ("grant_type", GRANT_TYPE),
             ("requested_token_type", ACCESS_TOKEN_TYPE),
-            // Not the receiver of the token, but its subject.
+            // Here `audience` is not the receiver of the token, but its subject.
             ("audience", service_account),
             ("subject_token", external.expose()),
             ("subject_token_type", ID_TOKEN_TYPE),

@@ -1,5 +1,5 @@
-//! The identity of a token that is given in a variable or a file: an IAM token, or an OAuth token of a user
-//! (vendor's "Getting an OAuth token"), which is exchanged for an IAM token.
+//! The identity of a given token, in a variable or a file: an IAM token, or an OAuth token of a user (vendor's
+//! "Getting an OAuth token"), which is exchanged for an IAM token.
 //!
 //! Yandex is retiring OAuth tokens by the end of 2026.
 
@@ -24,14 +24,14 @@ use crate::settings::{IdentitySetting, Setting};
 use crate::source::refusal::Refusal;
 use crate::source::{Endpoints, Source, iam_token};
 
-/// The vendor's tokens have at most 4096 bytes.
+/// Four times the vendor's maximum, 4096 bytes.
 const MAX_SIZE: u64 = 16 * 1024;
 
-/// A given token has no known lifetime. It is used at once and never cached, so this only has to be longer
-/// than a run.
+/// A given token has no known lifetime. It is used immediately and never cached, so this must only be longer than a
+/// run.
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// An IAM token that is given. It is not cached: its user decides where it is stored.
+/// A given IAM token. It is not cached: its user decides where it is stored.
 #[derive(Debug)]
 pub(super) struct IamTokenIdentity(GivenToken);
 
@@ -123,7 +123,7 @@ impl OauthTokenIdentity {
         GivenToken::new(TokenKind::Oauth, text, origin).map(Self)
     }
 
-    /// The token in the environment. Yandex's own variable may hold an IAM token instead.
+    /// The token in the environment. Yandex's own variable may contain an IAM token instead.
     pub(super) fn of_variables(env: &Env) -> Result<Option<Self>> {
         let own = env.get(env::OAUTH_TOKEN).map(|token| (token, env::OAUTH_TOKEN));
         let shared = || {
@@ -172,7 +172,7 @@ impl Identity for OauthTokenIdentity {
     }
 }
 
-/// Which of the vendor's tokens one is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum TokenKind {
     /// `t1.…`, opaque.
@@ -184,12 +184,12 @@ enum TokenKind {
 #[derive(Debug)]
 struct GivenToken {
     secret: Secret,
-    /// Where it came from, for messages.
+    /// Its source, for messages.
     origin: Message,
 }
 
 impl GivenToken {
-    /// Takes a token from `origin`, unless it cannot be of this kind.
+    /// Accepts a token from `origin`, if it can be of this kind.
     fn new(kind: TokenKind, text: &str, origin: impl Into<Message>) -> Result<Self> {
         let origin = origin.into();
         let text = text.trim();
@@ -214,7 +214,7 @@ impl GivenToken {
         Err(Error::Value { origin, problem: problem.into() })
     }
 
-    /// Reads a token from a file, as it is now.
+    /// Reads the current token from a file.
     fn read(kind: TokenKind, path: &Path) -> Result<Self> {
         let what = match kind {
             TokenKind::Iam => "the IAM token file",
@@ -228,7 +228,7 @@ impl GivenToken {
         }
     }
 
-    /// What identifies it in cache keys: another token may be another identity.
+    /// A digest for cache keys: another token may be another identity.
     fn digest(&self) -> Digest {
         Digest::of(self.secret.expose().as_bytes())
     }
@@ -239,8 +239,7 @@ fn is_oauth_token(text: &str) -> bool {
     matches!(text.as_bytes(), [b'y', b'0'..=b'3', b'_', ..])
 }
 
-/// Whether a token that is an IAM or an OAuth token is an IAM token, as the vendor's Terraform provider
-/// distinguishes them.
+/// Whether an IAM or OAuth token is an IAM token, by the rule of the vendor's Terraform provider.
 pub fn is_iam_token(text: &str) -> bool {
     text.starts_with("t1.") && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
@@ -250,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_of_its_kind_is_refused_before_it_is_sent() {
+    fn a_token_of_another_kind_is_refused_before_it_is_sent() {
         let given = |kind, text| GivenToken::new(kind, text, "YC_TOKEN");
         for (kind, wrong) in [
             (TokenKind::Iam, &["", " \n", "t1.a b.c", "t1.ключ", "y0_AgAAAA"][..]),

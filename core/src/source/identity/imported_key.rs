@@ -1,7 +1,7 @@
 //! The identity of an authorized key that `key import` has stored in the keyring, and the list of these keys.
 //!
-//! A cache hit must not wait for a keyring, and needs only the IDs of the key and of its service account. A
-//! file for each key has these, without a secret; the keyring is only read when the key has to sign.
+//! A cache hit must not wait for a keyring, and needs only the IDs of the key and its service account. A file for
+//! each key has these IDs, without a secret; the keyring is only read when the key has to sign.
 
 use std::path::{Path, PathBuf};
 
@@ -28,16 +28,16 @@ const MAX_NAME_LENGTH: usize = 64;
 /// The hint for a run that cannot get its key.
 const OTHERWISE: &str = "give the key in a file, with `--key-file`";
 
-/// What is known of a key in the keyring.
+/// The description of a key in the keyring.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ImportedKey {
-    /// The name that it was given here.
+    /// The name that the user gave it.
     pub name: String,
     pub key_id: String,
     pub service_account_id: String,
-    /// When it was made, if its file says so.
+    /// When it was created, if its file has that.
     pub created_at: Option<String>,
-    /// When it was put into the keyring.
+    /// When it was imported into the keyring.
     pub imported_at: String,
 }
 
@@ -61,7 +61,7 @@ impl Identity for ImportedKey {
     fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a> {
         Box::pin(async {
             let (key, deadline) = (self.clone(), source.http.deadline());
-            // On a thread of its own, so that a run that waits for a password can still be interrupted.
+            // On its own thread, so that a run that waits for a password can be interrupted.
             let read = move || key.read(&Keyring::of_system(Some(deadline)));
             let key = tokio::task::spawn_blocking(read).await;
             let ended = |_| Error::Internal("the thread that calls the keyring has ended".into());
@@ -88,7 +88,7 @@ impl ImportedKeys {
     /// The list in the data folder of the user.
     pub fn of(data_folder: Option<PathBuf>) -> Result<Self> {
         let folder = data_folder.ok_or_else(|| Error::Missing {
-            problem: "there is no home folder that keys of the keyring could be listed in".into(),
+            problem: "there is no home folder for the list of imported keys".into(),
             hint: message!("set HOME or XDG_DATA_HOME; or {OTHERWISE}", OTHERWISE),
         })?;
         Ok(Self { folder: folder.join("keys") })
@@ -114,10 +114,10 @@ impl ImportedKeys {
         serde_json::from_slice(&text)
             .ok()
             .filter(|key: &ImportedKey| key.name == name)
-            .ok_or_else(|| wrong("is not what was written"))
+            .ok_or_else(|| wrong("is corrupt"))
     }
 
-    /// All of them, by name.
+    /// All keys, by name.
     pub fn all(&self) -> Result<Vec<ImportedKey>> {
         let paths = private_file::list(&self.folder, MAX_KEYS);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -125,7 +125,7 @@ impl ImportedKeys {
         names.into_iter().map(|name| self.find(name)).collect()
     }
 
-    /// Lists a key, instead of the one of its name.
+    /// Adds a key to the list, or replaces the one with the same name.
     pub fn add(&self, key: &ImportedKey) -> Result<()> {
         let path = self.path(&key.name)?;
         let text = serde_json::to_vec(key).map_err(std::io::Error::from);
@@ -146,7 +146,7 @@ impl ImportedKeys {
         }
     }
 
-    /// The error for a name that no key has.
+    /// The error for an unknown name.
     pub fn unknown(&self, name: &str) -> Error {
         let paths = private_file::list(&self.folder, 20);
         let mut names: Vec<_> = paths.iter().filter_map(|path| name_of(path)).collect();
@@ -156,7 +156,7 @@ impl ImportedKeys {
             name: name.into(),
             place: "the keyring".into(),
             hint: if names.is_empty() {
-                "put one there with `yc-id-token key import FILE`".into()
+                "import one with `yc-id-token key import FILE`".into()
             } else {
                 message!("there are `{}`", ForeignText::new(&names.join("`, `")))
             },
@@ -179,7 +179,7 @@ impl ImportedKeys {
 
 const WHAT: &str = "the list entry of a key in the keyring";
 
-/// Whether it can be the name of a key, and so of a file.
+/// Whether a text can be the name of a key, and so of a file.
 fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=MAX_NAME_LENGTH).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
@@ -211,7 +211,7 @@ impl ImportedKey {
         let found = keyring.get(&Self::item(&self.name));
         let found =
             found.map_err(|problem| problem.into_error(what(), Code::Keyring, OTHERWISE))?;
-        let text = found.ok_or_else(|| wrong("it is not there, or not whole"))?;
+        let text = found.ok_or_else(|| wrong("it is missing or incomplete"))?;
         let origin = format!("keyring:{}", self.name);
         let key = AuthorizedKey::parse(text.as_bytes(), Path::new(&origin))?;
         if key.id != self.key_id || key.service_account_id != self.service_account_id {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_leaves_the_folder() {
+    fn a_name_cannot_leave_the_folder() {
         let (_folder, keys) = keys();
         for name in ["", ".", "..", "../x", "a/b", "a\\b", ".hidden", "a b", "a\n", &"x".repeat(65)]
         {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_under_another_name_or_of_another_form_is_not_used() {
+    fn an_entry_with_a_wrong_name_or_format_is_not_used() {
         let (_folder, keys) = keys();
         keys.add(&key("a")).unwrap();
         std::fs::rename(keys.path("a").unwrap(), keys.path("b").unwrap()).unwrap();
@@ -277,28 +277,28 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_not_the_one_of_the_list_is_not_used() {
+    fn a_key_that_differs_from_the_list_is_not_used() {
         let keyring = Keyring::fake();
-        let told = |text: &str| {
+        let result = |text: &str| {
             keyring.set(&ImportedKey::item("a"), text.to_owned().into()).unwrap();
             let fetched = key("a").read(&keyring);
             fetched.map(|key| key.id).map_err(|error| (error.code(), error.to_string()))
         };
         assert_eq!(
             key("a").read(&keyring).unwrap_err().to_string(),
-            "cannot read the key `a` from the keyring: it is not there, or not whole"
+            "cannot read the key `a` from the keyring: it is missing or incomplete"
         );
         let right = r#"{"id":"ajek","service_account_id":"ajes","private_key":"k"}"#;
-        assert_eq!(told(right), Ok("ajek".to_owned()));
+        assert_eq!(result(right), Ok("ajek".to_owned()));
         let replaced = (Code::Keyring, "cannot read the key `a` from the keyring: it has been replaced by another key since it was imported".to_owned());
         for other in [
             r#"{"id":"other","service_account_id":"ajes","private_key":"k"}"#,
             r#"{"id":"ajek","service_account_id":"other","private_key":"k"}"#,
         ] {
-            assert_eq!(told(other), Err(replaced.clone()));
+            assert_eq!(result(other), Err(replaced.clone()));
         }
         assert_eq!(
-            told("nonsense").unwrap_err().1,
+            result("nonsense").unwrap_err().1,
             "the authorized key file `keyring:a` is not the JSON of an authorized key (line 1, column 2)"
         );
         let error = key("a").read(&Keyring::absent()).unwrap_err();

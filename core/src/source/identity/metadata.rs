@@ -1,5 +1,5 @@
-//! The identity of this virtual machine, function or container: its service account, whose IAM token the
-//! instance metadata service gives (vendor's "Authenticating from inside a VM").
+//! The identity of this virtual machine, function or container: its service account, whose IAM token the instance
+//! metadata service returns (vendor's "Authenticating from inside a VM").
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::http::{Endpoint, Http, HttpRequest, Reply};
 use crate::message;
 use crate::source::{Endpoints, Source};
 
-/// Where the service is, unless `YC_METADATA_ADDR` is set.
+/// The default address of the service.
 const DEFAULT_ADDRESS: &str = "169.254.169.254";
 
 const PATH: &str = "/computeMetadata/v1/instance/service-accounts/default/token";
 
-/// It is on the same machine, or nowhere.
+/// The service is on the same machine, so a connection is fast or fails.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// As the last resort, it may take no longer than this to find that it is not there.
+/// As the last resort, it may take no longer than this to find out that the service is absent.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// The service account of a machine can be changed while it runs. The vendor's SDK keeps its token
-/// for a minute for that reason, and another request is cheap.
+/// The service account of a machine can change while it runs. The vendor's SDK caches its token for a minute for that
+/// reason, and another request is cheap.
 const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// The metadata service of this machine.
@@ -98,12 +98,12 @@ impl Identity for Metadata {
 }
 
 impl Metadata {
-    /// The service of an identity that is configured.
+    /// The service for a configured identity.
     pub(super) fn chosen(env: &Env) -> Result<Self> {
         Self::at(env, None)
     }
 
-    /// The service that is tried because nothing else is available, for these reasons.
+    /// The service as the last resort, with the reasons why the others were skipped.
     pub(super) fn last_resort(env: &Env, reasons: Vec<Message>) -> Result<Self> {
         Self::at(env, Some(reasons))
     }
@@ -117,7 +117,7 @@ impl Metadata {
         self.instead_of.is_none()
     }
 
-    /// The error where nothing is available: why each identity was skipped, and `why` this one.
+    /// The error if nothing is available: why each identity was skipped, and `why` this one.
     fn not_tried(&self, why: impl Into<Message>) -> Error {
         let mut tried = self.instead_of.clone().unwrap_or_default();
         tried.push(why.into());
@@ -200,16 +200,16 @@ impl Metadata {
             None if self.is_chosen() => Err(Error::Unreached {
                 what: self.what(),
                 code: Code::Foreign,
-                problem: "what answers there is not Yandex Cloud's metadata service".into(),
+                problem: "the server there is not Yandex Cloud's metadata service".into(),
                 hint: "give `--key-file`, or correct YC_METADATA_ADDR".into(),
             }),
             None => Err(self.nothing_else(&message!("{host} is another cloud's", host))),
         }
     }
 
-    /// Security: machines of Google Cloud answer the same request at the same address with a token of
-    /// Google, which must not be sent to Yandex. IAM tokens begin with `t1.`; as the vendor may change
-    /// that, it is only required as the last resort.
+    /// Security: machines of Google Cloud answer the same request at the same address with a token of Google, which
+    /// must not be sent to Yandex. IAM tokens begin with `t1.`. The vendor may change that, so the prefix is only
+    /// required as the last resort.
     fn is_iam_token(&self, token: &str) -> bool {
         let is_google = token.starts_with("ya29.");
         !token.is_empty() && !is_google && (self.is_chosen() || token.starts_with("t1."))

@@ -1,12 +1,11 @@
-//! Identities: what authenticates to Yandex IAM. One file each, behind [`Identity`].
+//! Identities, which authenticate to Yandex IAM. One file each, behind [`Identity`].
 //!
-//! To add one, write its file with an `impl Identity` and a function `open`, and give its kind a row in
-//! [`IdentityKind`]: the compiler then asks for its arm in [`open`]. Everything else (flags, tables of the
+//! To add one, write its file with an `impl Identity` and a function `open`, and add a row for its kind to
+//! [`IdentityKind`]. The compiler then requires an arm in [`open`]. Everything else (flags, tables of the
 //! configuration, completion, `setup`, `status`, cache keys) follows from these.
 //!
-//! The identity is the one that `--identity`, `--key-file` or `--iam-token-file` name, or their variables,
-//! or the profile, or the defaults of the configuration file, in this order. If none is set, `chain` finds
-//! one.
+//! The identity is set by `--identity`, `--key-file` or `--iam-token-file`, their variables, the profile, or the
+//! defaults of the configuration file, in this order. If none is set, `chain` finds one.
 
 mod authorized_key;
 mod chain;
@@ -39,26 +38,26 @@ pub use given_token::is_iam_token;
 pub use imported_key::{ImportedKey, ImportedKeys};
 pub(super) use metadata::Metadata;
 
-/// What authenticates to Yandex IAM.
+/// An identity, which authenticates to Yandex IAM.
 pub trait Identity: fmt::Debug {
-    /// What it is, for messages.
+    /// A description for messages.
     fn describe(&self) -> Message;
 
-    /// Adds to a cache key everything that tells this identity from others: two never share an entry.
+    /// Adds everything that distinguishes this identity to a cache key: two identities never share an entry.
     fn cache_key(&self, key: KeyBuilder, endpoints: &Endpoints) -> KeyBuilder;
 
     /// Fetches its IAM token.
     fn fetch<'a>(&'a self, source: &'a Source, broker: &'a Broker) -> Fetching<'a>;
 
-    /// Whether it takes a while to fetch its IAM token, so that other connections can be opened meanwhile.
+    /// Whether fetching its IAM token takes long, so that other connections are opened meanwhile.
     fn is_slow(&self) -> bool;
 
-    /// The ID of its service account, if that is known without a request.
+    /// The ID of its service account, if known without a request.
     fn service_account(&self) -> Option<&str> {
         None
     }
 
-    /// The server or program that its IAM token comes from, for `status`.
+    /// The server or program that issues its IAM token, for `status`.
     fn issuer<'a>(&'a self, endpoints: &'a Endpoints) -> &'a str {
         endpoints.iam.as_str()
     }
@@ -73,35 +72,35 @@ pub trait Identity: fmt::Debug {
         None
     }
 
-    /// The metadata service, if it is the service account of this machine.
+    /// The metadata service, if this is the service account of the machine.
     fn metadata(&self) -> Option<&Metadata> {
         None
     }
 
-    /// Whether it is only tried because no identity was configured or found.
+    /// Whether it is only tried because no other identity was configured or found.
     fn is_last_resort(&self) -> bool {
         false
     }
 
-    /// What to do when an IAM token of `account`, which is this identity or acts through it, is rejected.
+    /// The hint if an IAM token of `account`, which is this identity or acts through it, is rejected.
     fn rejected_hint(&self, account: Message) -> Message {
         message!("{account} is no longer accepted; check that it is active", account)
     }
 
-    /// A problem that `doctor` warns of, with a hint.
+    /// A warning for `doctor`, with a hint.
     fn warning(&self) -> Option<(Message, &'static str)> {
         None
     }
 }
 
-/// An IAM token on its way.
+/// The fetch of an IAM token.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Credential<IamToken>>> + 'a>>;
 
 /// An identity that is ready to be used.
 #[derive(Debug)]
 pub struct ResolvedIdentity {
     pub identity: Box<dyn Identity>,
-    /// The defaults of the profile of `yc` that it comes from; empty for other identities.
+    /// The defaults of its `yc` profile; empty for other identities.
     pub yc_defaults: YcDefaults,
 }
 
@@ -125,7 +124,7 @@ pub struct IdentityInputs<'a> {
     pub locations: &'a Locations,
 }
 
-/// Opens the identity that the settings name, or else finds one.
+/// Opens the configured identity, or finds one.
 pub(super) fn open(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
     let Some(setting) = &inputs.settings.identity else {
         return chain::find(inputs);
@@ -153,7 +152,7 @@ pub(super) fn open(inputs: IdentityInputs<'_>) -> Result<ResolvedIdentity> {
     Ok(resolved)
 }
 
-/// The error for a kind that is set without its argument, where no variable has it either.
+/// The error for a kind without its argument, if no variable has it either.
 fn not_set(setting: &Setting<IdentitySetting>, problem: &'static str, hint: &'static str) -> Error {
     Error::Missing {
         problem: message!("{problem} ({}), and none is set", setting.origin, problem),

@@ -12,7 +12,7 @@ use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 
-/// Runs a command without a shell, and returns what it prints.
+/// Runs a command without a shell, and returns its output.
 pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> Result<Secret> {
     let (program, arguments) =
         words.split_first().ok_or_else(|| Error::Internal("a command without a word".into()))?;
@@ -22,7 +22,7 @@ pub(super) async fn output(words: &[String], mark: &str, deadline: Deadline) -> 
         what: "the program of `token_command`",
         path: program.into(),
         problem: Cause::from(error).context("cannot be run"),
-        hint: "give its path; there is no shell that would look further".into(),
+        hint: "give its path; no shell is used to find it".into(),
     })?;
     let Outcome { status, stdout, stderr } =
         running.finish(&[], deadline).await.map_err(|silence| silent(program, silence))?;
@@ -38,7 +38,7 @@ fn what(program: &str) -> Message {
 }
 
 fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
-    let reason = message!("it ended with {status}{}", said(stderr), status);
+    let reason = message!("it ended with {status}{}", stderr_line(stderr), status);
     Error::Refused {
         what: what(program),
         code: Code::SourceAuth,
@@ -54,7 +54,8 @@ fn silent(program: &str, silence: Silence) -> Error {
         Silence::Unheard(cause) => (Code::Foreign, cause.context("its output cannot be read")),
         Silence::Late { budget, stderr } => (
             Code::Timeout,
-            message!("it was not done within {budget:.1} s{}", said(&stderr), budget).into(),
+            message!("it did not finish within {budget:.1} s{}", stderr_line(&stderr), budget)
+                .into(),
         ),
     };
     let hint = "run `token_command` in a terminal; give more time with `--timeout`".into();
@@ -62,8 +63,9 @@ fn silent(program: &str, silence: Silence) -> Error {
 }
 
 /// The last line, where programs print the reason.
-fn said(stderr: &[u8]) -> Message {
+fn stderr_line(stderr: &[u8]) -> Message {
     let stderr = String::from_utf8_lossy(stderr);
     let last = stderr.lines().rev().map(ForeignText::sentence).find(|line| !line.is_empty());
-    last.map(|said| message!("; on standard error: {said}", said)).unwrap_or_default()
+    last.map(|stderr_line| message!("; on standard error: {stderr_line}", stderr_line))
+        .unwrap_or_default()
 }

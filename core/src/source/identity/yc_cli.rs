@@ -1,4 +1,4 @@
-//! The identity of the `yc` CLI: the account that it is logged in as, with a profile or its current one.
+//! The identity of the `yc` CLI: the account it is logged in as, with a profile or its current one.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 struct YcAccount {
     yc: YcCli,
-    /// Over everything that decides which account it is.
+    /// Of everything that decides the account.
     fingerprint: Digest,
 }
 
 pub(super) fn open(setting: &IdentitySetting, inputs: IdentityInputs<'_>) -> ResolvedIdentity {
     let yc = YcCli::of(inputs, setting.text());
     let fingerprint = yc.fingerprint(inputs.env);
-    // Its tokens belong to the installation of its profile. A profile that cannot be read has none.
+    // Its tokens belong to the installation of its profile. An unreadable profile has none.
     let profile = YcProfile::read_for(inputs, setting.text()).ok();
     ResolvedIdentity {
         identity: Box::new(YcAccount { yc, fingerprint }),

@@ -1,4 +1,4 @@
-//! The identity of a profile of `yc`: the credentials in its configuration, used without running it.
+//! The identity of a profile of `yc`: the credentials in its configuration, without running `yc`.
 
 use super::given_token::{IamTokenIdentity, OauthTokenIdentity};
 use super::metadata::Metadata;
@@ -11,7 +11,7 @@ use crate::source::yc_config::YcCredentials;
 pub(super) use crate::source::yc_config::YcProfile;
 
 impl YcProfile {
-    /// Reads the profile of this name, or else the current one, from the user's configuration of yc.
+    /// Reads the named profile, or the current one, from the user's configuration of yc.
     pub(super) fn read_for(inputs: IdentityInputs<'_>, name: Option<&str>) -> Result<Self> {
         let home = inputs.locations.home.as_deref().ok_or_else(|| Error::Missing {
             problem: "there is no home folder to look for the configuration of yc in".into(),
@@ -35,7 +35,7 @@ pub(super) fn open(
     let mut profile = YcProfile::read_for(inputs, setting.text())?;
     let identity = match identity(&mut profile, inputs)? {
         Some(identity) => identity,
-        // yc itself uses the service account of the machine then.
+        // yc itself then uses the service account of the machine.
         None => {
             let reason = message!("{}", profile.has_no_credentials());
             Box::new(Metadata::last_resort(inputs.env, vec![reason])?)

@@ -1,8 +1,8 @@
-//! The vendor's CLI, `yc`, as a source of tokens: `yc iam create-id-token` is the only documented way to an ID
-//! token, and `yc iam create-token` prints an IAM token of the account that is logged in, also by a browser.
+//! The vendor's CLI, `yc`, as a source of tokens. `yc iam create-id-token` is the only documented way to get an ID
+//! token. `yc iam create-token` prints an IAM token of the account that is logged in, including browser logins.
 //!
-//! yc has this process's environment. So, as the vendor has it, `YC_IAM_TOKEN` wins over yc's profile,
-//! also over one that is named here.
+//! yc gets this process's environment. As in all uses of yc, `YC_IAM_TOKEN` has precedence over yc's profile, even
+//! over one that is named here.
 //!
 //! At the deadline or on a signal, yc is killed. If this process is killed by SIGKILL, yc keeps running to its
 //! end: `PR_SET_PDEATHSIG` needs unsafe code.
@@ -28,16 +28,16 @@ use crate::error::{Cause, Code, Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
-use words::Said;
+use words::YcOutput;
 
-/// More than any configuration of yc has.
+/// More than any configuration of yc.
 const MAX_CONFIG_SIZE: u64 = 4 * 1024 * 1024;
 
 #[derive(Clone, Debug)]
 pub struct YcCli {
-    /// Where it may be, in the order in which it is tried.
+    /// Its possible paths, in the order in which they are tried.
     programs: Vec<PathBuf>,
-    /// Whether the user has set its path.
+    /// Whether the path is from the settings.
     is_given: bool,
     profile: Option<String>,
     config_file: Option<PathBuf>,
@@ -47,7 +47,7 @@ pub struct YcCli {
 pub struct YcOptions<'a> {
     /// The account that it acts as, instead of its profile.
     pub actor: Option<YcActor<'a>>,
-    /// Whether no person is there to log in with a browser.
+    /// Whether no user can log in with a browser.
     pub is_unattended: bool,
     /// What is being obtained, for the environment of yc.
     pub mark: &'a str,
@@ -70,14 +70,14 @@ struct Call<'a> {
 }
 
 impl YcCli {
-    /// yc as the settings of this run name it, with this profile of yc's own, or else its current one.
+    /// The configured yc, with this profile of yc's own, or its current one.
     pub fn of(inputs: IdentityInputs<'_>, profile: Option<&str>) -> Self {
         let program = inputs.settings.yc_path.as_ref().map(|path| path.value.clone());
         Self::new(program, profile.map(str::to_owned), inputs.locations.home.as_deref())
     }
 
-    /// yc at `program`, or else on `PATH` or where its installer puts it under `home`; with this profile
-    /// of yc's own, or else its current one.
+    /// yc at `program`, or on `PATH`, or in its installer's folder under `home`; with this profile of yc's own, or
+    /// its current one.
     pub fn new(program: Option<PathBuf>, profile: Option<String>, home: Option<&Path>) -> Self {
         let is_given = program.is_some();
         let installed = home.map(|home| {
@@ -100,8 +100,8 @@ impl YcCli {
         }
     }
 
-    /// What identifies it in cache keys, found without running it: the program, the profile, yc's own variables
-    /// and all of its configuration, as any change of these may make it another identity.
+    /// A fingerprint for cache keys, computed without running yc: the program, the profile, yc's own variables and
+    /// its whole configuration, because any change of these may change the identity.
     pub fn fingerprint(&self, env: &Env) -> Digest {
         let read = |path: &PathBuf| private_file::read_plain(path, MAX_CONFIG_SIZE).ok();
         let content = Zeroizing::new(self.config_file.as_ref().and_then(read).unwrap_or_default());
@@ -115,8 +115,7 @@ impl YcCli {
         Digest::of(key.name().as_bytes())
     }
 
-    /// Runs `yc iam create-id-token` and returns the ID token as printed, unchecked. `what` is requested, for
-    /// messages.
+    /// Runs `yc iam create-id-token` and returns the printed ID token, unchecked. `what` names it in messages.
     pub async fn id_token(
         &self,
         what: &Message,
@@ -133,8 +132,8 @@ impl YcCli {
         call.finish(running, words::is_jwt, deadline).await
     }
 
-    /// Runs `yc iam create-token` and returns the IAM token. Its expiry is not printed, and yc may have cached
-    /// it for hours: it should be used at once.
+    /// Runs `yc iam create-token` and returns the IAM token. yc does not print its expiry, and may have cached it for
+    /// hours, so use it immediately.
     pub async fn iam_token(
         &self,
         what: &Message,
@@ -149,7 +148,7 @@ impl YcCli {
 
     fn start(&self, what: &Message, arguments: &[&str], options: YcOptions<'_>) -> Result<Running> {
         let mut refused = None;
-        // A browser that it opens for a person is not to be closed with it.
+        // The browser that yc opens for a user must not be closed with yc.
         let kill = if options.is_unattended { Kill::Group } else { Kill::Alone };
         for program in &self.programs {
             let prepare = |command: &mut Command| self.prepare(command, arguments, options);
@@ -161,11 +160,11 @@ impl YcCli {
                 Err(error) => error,
             };
             if error.kind() != io::ErrorKind::NotFound || self.is_given {
-                // The error of a folder on PATH that cannot be entered is the same.
+                // An inaccessible folder on PATH gives the same error.
                 refused.get_or_insert((program, error));
             }
         }
-        let hint = "install the Yandex Cloud CLI, or say where it is with `--yc-path` or YC_ID_TOKEN_YC_PATH";
+        let hint = "install the Yandex Cloud CLI, or give its path with `--yc-path` or YC_ID_TOKEN_YC_PATH";
         Err(match refused {
             Some((program, error)) => Error::IdentityFile {
                 what: "the Yandex Cloud CLI",
@@ -175,7 +174,7 @@ impl YcCli {
             },
             None => Error::Missing {
                 problem: message!(
-                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor where its installer puts it",
+                    "cannot get {what}: there is no Yandex Cloud CLI `yc`, neither on PATH nor in its installer's folder",
                     what
                 ),
                 hint: hint.into(),
@@ -183,8 +182,8 @@ impl YcCli {
         })
     }
 
-    /// The format is set because a profile of yc can have another default. `--no-user-output` is not: it would
-    /// suppress the messages that errors are made of.
+    /// The format is set because a profile of yc can have another default. `--no-user-output` is not set, because
+    /// errors are built from these messages.
     fn prepare(&self, command: &mut Command, arguments: &[&str], options: YcOptions<'_>) {
         command.args(arguments).args(["--format", "text"]);
         if let Some(profile) = &self.profile {
@@ -194,9 +193,9 @@ impl YcCli {
             command.arg("--no-browser");
         }
         if let Some(YcActor { token: IamToken(token), api }) = options.actor {
-            // Security: yc's profile may be of another installation, where this token must not go.
+            // Security: yc's profile may belong to another installation, which must not get this token.
             command.args(["--endpoint", api]);
-            // Which of the two wins is not documented.
+            // Their precedence is not documented.
             command.env(env::YC_IAM_TOKEN.name, token.expose()).env_remove(env::YC_TOKEN.name);
         }
     }
@@ -220,13 +219,15 @@ impl Call<'_> {
         let outcome = running.finish(&[], deadline).await;
         let outcome = outcome.map_err(|silence| self.silent(silence))?;
         let stdout = String::from_utf8_lossy(&outcome.stdout);
-        let said = Said::read(&String::from_utf8_lossy(&outcome.stderr));
+        let output = YcOutput::read(&String::from_utf8_lossy(&outcome.stderr));
         if !outcome.status.success() {
-            return Err(said.refusal(self, outcome.status));
+            return Err(output.refusal(self, outcome.status));
         }
-        // yc may speak of an update or a deprecation first.
+        // yc may print a notice of an update or a deprecation first.
         let token = stdout.lines().rev().map(str::trim).find(|line| is_token(line));
-        token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| said.no_token(self, &stdout))
+        token
+            .map(|token| Secret::new(token.to_owned()))
+            .ok_or_else(|| output.no_token(self, &stdout))
     }
 
     fn silent(&self, silence: Silence) -> Error {
@@ -237,14 +238,15 @@ impl Call<'_> {
                 (Code::Foreign, cause.context("the output of yc cannot be read"), try_it)
             }
             Silence::Late { budget, stderr } => {
-                let said = Said::read(&String::from_utf8_lossy(&stderr)).addition();
+                let output = YcOutput::read(&String::from_utf8_lossy(&stderr)).addition();
                 let hint = message!(
                     "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`",
                     try_it
                 );
                 (
                     Code::Timeout,
-                    message!("yc was not done within {budget:.1} s{said}", budget, said).into(),
+                    message!("yc did not finish within {budget:.1} s{output}", budget, output)
+                        .into(),
                     hint,
                 )
             }

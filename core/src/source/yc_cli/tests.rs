@@ -1,4 +1,4 @@
-//! With a `yc` that is a shell script: what it is asked, and what is made of what it answers.
+//! Tests with a shell script as `yc`: its arguments, and the handling of its output.
 
 use std::collections::HashMap;
 
@@ -18,8 +18,8 @@ struct Fake {
 impl Fake {
     fn new(script: &str) -> Self {
         let fake = Self { folder: tempfile::tempdir().unwrap(), profile: None };
-        // A file that this process has open for writing cannot be run, and one that it had open when
-        // another test forked may still be open there. So another process writes it.
+        // A file that this process has open for writing cannot be run. If another test forks meanwhile, the file
+        // stays open there. So another process writes it.
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod 700 \"$2\"";
         let mut command = std::process::Command::new("/bin/sh");
         command.args(["-c", write, "sh", script]).arg(fake.path("yc"));
@@ -60,7 +60,7 @@ fn id_token(yc: &YcCli, actor: Option<&str>, millis: u64) -> Result<String> {
 }
 
 #[test]
-fn yc_is_asked_as_documented_and_its_token_taken() {
+fn yc_is_run_as_documented_and_its_token_is_used() {
     let mut fake = Fake::new(&format!(
         "[ \"$*\" = 'iam create-id-token --subject-id ajes --audience k8s --format text' ] && echo {ID_TOKEN}"
     ));
@@ -86,7 +86,7 @@ fn in_the_background_yc_opens_no_browser() {
 }
 
 #[test]
-fn our_iam_token_reaches_yc_in_its_environment_alone() {
+fn an_iam_token_reaches_yc_only_in_its_environment() {
     let fake = Fake::new(&format!(
         "case \"$*\" in *t1.*) exit 3;; *' --endpoint api.example:443') ;; *) exit 4;; esac; [ \"$YC_IAM_TOKEN\" = t1.our.own ] && [ -z \"$YC_TOKEN\" ] && echo {ID_TOKEN}"
     ));
@@ -104,7 +104,7 @@ fn a_warning_before_the_token_does_not_matter() {
 }
 
 #[test]
-fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
+fn output_that_is_not_a_token_is_described_and_not_quoted() {
     for (script, problem) in [
         ("echo '<!DOCTYPE html><html>hunter2</html>'", "yc printed a web page"),
         ("echo '<html>hunter2</html>' >&2; exit 1", "yc printed a web page"),
@@ -113,17 +113,17 @@ fn what_is_no_token_is_called_what_it_is_and_not_quoted() {
             "echo 'log in at auth.yandex.cloud' >&2",
             "yc printed nothing; on standard error: log in at auth.yandex.cloud",
         ),
-        ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is no token"),
+        ("echo '{\"id_token\": \"hunter2\"}'", "yc printed something that is not a token"),
         ("yes hunter2", "yc prints far more than a token"),
     ] {
-        let (code, told, hint) = Fake::new(script).error();
-        assert_eq!((code, told), (Code::Foreign, format!("cannot get a token: {problem}")));
+        let (code, printed, hint) = Fake::new(script).error();
+        assert_eq!((code, printed), (Code::Foreign, format!("cannot get a token: {problem}")));
         assert!(hint.contains("run `yc iam create-token` in a terminal"), "{hint}");
     }
 }
 
 #[test]
-fn a_refusal_is_told_in_yc_words_with_what_to_do() {
+fn a_refusal_is_reported_in_ycs_words_with_a_hint() {
     for (stderr, code, reason, hint) in [
         (
             "rpc error: code = PermissionDenied desc = Permission denied\n\n\nserver-request-id: e38e-71",
@@ -163,12 +163,12 @@ fn a_refusal_is_told_in_yc_words_with_what_to_do() {
         ),
     ] {
         let script = format!("cat >&2 <<'END'\nERROR: {stderr}\nEND\nexit 1");
-        let (got, told, advice) = Fake::new(&script).error();
-        assert_eq!((got, told), (code, format!("cannot get a token: {reason}")));
+        let (got, printed, advice) = Fake::new(&script).error();
+        assert_eq!((got, printed), (code, format!("cannot get a token: {reason}")));
         assert!(advice.contains(hint), "{advice}");
     }
-    let (code, told, _) = Fake::new("exit 5").error();
-    assert_eq!(told, "cannot get a token: yc ended with status 5 and did not say why");
+    let (code, printed, _) = Fake::new("exit 5").error();
+    assert_eq!(printed, "cannot get a token: yc ended with status 5 and printed no reason");
     assert_eq!(code, Code::SourceRefused);
     let (_, _, hint) = Fake::new("echo 'Usage: yc iam [command]'").error();
     assert!(hint.contains("too old"), "{hint}");
@@ -177,11 +177,11 @@ fn a_refusal_is_told_in_yc_words_with_what_to_do() {
 #[test]
 fn a_yc_that_hangs_is_ended() {
     let fake = Fake::new("echo $$ > \"$0.pid\"; exec sleep 600");
-    // So short a time may be over before the script has begun: then nothing is left of it either.
+    // This time limit may end before the script starts. Then nothing is left of it either.
     let error = id_token(&fake.yc(), None, 200).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
-    let told = error.to_string();
-    assert!(told.starts_with("cannot get a token: yc was not done within 0.2 s"), "{told}");
+    let printed = error.to_string();
+    assert!(printed.starts_with("cannot get a token: yc did not finish within 0.2 s"), "{printed}");
     assert!(error.hint().unwrap().contains("browser"));
     let pid = std::fs::read_to_string(fake.path("yc.pid")).unwrap_or_default();
     if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
@@ -190,7 +190,7 @@ fn a_yc_that_hangs_is_ended() {
 }
 
 #[test]
-fn a_yc_that_cannot_be_run_is_a_matter_of_configuration() {
+fn a_yc_that_cannot_be_run_is_a_configuration_error() {
     let fake = Fake::new("exit 0");
     let mut chmod = std::process::Command::new("chmod");
     assert!(chmod.arg("600").arg(fake.path("yc")).status().unwrap().success());
@@ -198,14 +198,14 @@ fn a_yc_that_cannot_be_run_is_a_matter_of_configuration() {
         let yc = YcCli::new(Some(fake.path(path)), None, None);
         let error = id_token(&yc, None, 60_000).unwrap_err();
         let path = fake.path(path);
-        let told = format!("the Yandex Cloud CLI `{}` cannot be run: {cause}", path.display());
-        assert_eq!((error.to_string(), error.exit_status()), (told, 3));
+        let printed = format!("the Yandex Cloud CLI `{}` cannot be run: {cause}", path.display());
+        assert_eq!((error.to_string(), error.exit_status()), (printed, 3));
         assert!(error.hint().unwrap().contains("--yc-path"));
     }
 }
 
 #[test]
-fn without_a_given_path_the_installers_place_comes_after_path() {
+fn without_a_configured_path_the_installers_folder_comes_after_path() {
     let fake = Fake::new(&format!("echo {ID_TOKEN}"));
     let mut yc = YcCli::new(None, None, Some(fake.folder.path()));
     assert_eq!(yc.programs, [PathBuf::from("yc"), fake.path("yandex-cloud/bin/yc")]);
@@ -218,7 +218,7 @@ fn without_a_given_path_the_installers_place_comes_after_path() {
 }
 
 #[test]
-fn whatever_makes_yc_someone_else_changes_the_fingerprint() {
+fn a_change_of_ycs_identity_changes_the_fingerprint() {
     let home = tempfile::tempdir().unwrap();
     let config = YcProfile::default_path(home.path());
     std::fs::create_dir_all(config.parent().unwrap()).unwrap();

@@ -1,7 +1,7 @@
-//! The messages of yc, read for errors.
+//! Reads the messages of yc, for errors.
 //!
-//! Its errors end its stderr: `ERROR:`, the gRPC code and description, then the request's identifiers
-//! and advice for the vendor's support, a paragraph each.
+//! Its errors are at the end of stderr: `ERROR:`, the gRPC code and description, then the request's identifiers and
+//! advice for the vendor's support, one paragraph each.
 
 use std::process::ExitStatus;
 
@@ -12,14 +12,14 @@ use crate::jwt::all_claims;
 use crate::message;
 use crate::source;
 
-/// What yc printed on stderr.
-pub(super) struct Said {
-    /// The paragraph of the error, or all there is.
+/// The output of yc on stderr.
+pub(super) struct YcOutput {
+    /// The paragraph of the error, or the whole output.
     error: String,
     request_id: Option<ForeignText>,
 }
 
-impl Said {
+impl YcOutput {
     pub(super) fn read(stderr: &str) -> Self {
         let error = ["ERROR:", "Error:"].iter().filter_map(|mark| stderr.rfind(mark)).max();
         let error = match error {
@@ -38,7 +38,7 @@ impl Said {
         Self { error, request_id: request_id.map(str::trim).filter(is_id).map(ForeignText::new) }
     }
 
-    /// The error for a run that failed.
+    /// The error for a failed run.
     pub(super) fn refusal(self, call: &Call<'_>, status: ExitStatus) -> Error {
         if is_page(&self.error) {
             return page(call);
@@ -46,15 +46,17 @@ impl Said {
         let (code, hint) = self.meaning(call);
         let reason = match (self.reason(), status.code()) {
             (Some(reason), _) => message!("yc reports: {reason}", reason),
-            (None, Some(code)) => message!("yc ended with status {code} and did not say why", code),
+            (None, Some(code)) => {
+                message!("yc ended with status {code} and printed no reason", code)
+            }
             (None, None) => "yc was killed".into(),
         };
         Error::Refused { what: call.what.into(), code, reason, request_id: self.request_id, hint }
     }
 
-    /// The error for a run that ended well, and yet did not print a token.
+    /// The error for a successful run that printed no token.
     ///
-    /// Security: what it did print is not quoted, as it may be a token in another form.
+    /// Security: the output is not quoted, because it may be a token in another format.
     pub(super) fn no_token(self, call: &Call<'_>, stdout: &str) -> Error {
         if is_page(stdout) {
             return page(call);
@@ -65,17 +67,17 @@ impl Said {
             return Error::Refused { what, code, reason, request_id: None, hint };
         }
         let printed =
-            if stdout.trim().is_empty() { "nothing" } else { "something that is no token" };
-        let said = self.addition();
+            if stdout.trim().is_empty() { "nothing" } else { "something that is not a token" };
+        let output = self.addition();
         Error::Unreached {
             what: call.what.into(),
             code: Code::Foreign,
-            problem: message!("yc printed {printed}{said}", printed, said).into(),
+            problem: message!("yc printed {printed}{output}", printed, output).into(),
             hint: message!("{} to see what it needs", call.yc.try_it()),
         }
     }
 
-    /// An addition to a message: what yc printed, if it printed anything.
+    /// An addition to a message: the output of yc, if there is any.
     pub(super) fn addition(&self) -> Message {
         self.reason()
             .map(|reason| message!("; on standard error: {reason}", reason))
@@ -84,14 +86,14 @@ impl Said {
 
     fn reason(&self) -> Option<ForeignText> {
         let reason = self.error.rsplit("desc = ").next().unwrap_or_default();
-        // Security: a key has lines that are short enough to look harmless.
+        // Security: the lines of a key are short enough to look harmless.
         let reason = reason.split("-----BEGIN").next().unwrap_or_default();
         Some(ForeignText::sentence(reason)).filter(|reason| !reason.is_empty())
     }
 
     fn meaning(&self, call: &Call<'_>) -> (Code, Message) {
         let has = |marks: &[&str]| marks.iter().any(|mark| self.error.contains(mark));
-        // Go has the same words after a colon for a file.
+        // For files, Go prints the same words after a colon.
         let is_denied = has(&["code = PermissionDenied", "PERMISSION_DENIED", "Permission denied"])
             || (has(&["permission denied"]) && !has(&[": permission denied"]));
         let try_it = call.yc.try_it();
@@ -130,7 +132,7 @@ impl Said {
             "i/o timeout",
             "network is unreachable",
         ]) {
-            (Code::Unavailable, message!("try again; if it lasts, {try_it}", try_it))
+            (Code::Unavailable, message!("try again; if it persists, {try_it}", try_it))
         } else {
             (
                 Code::SourceRefused,
@@ -176,32 +178,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_yc_says_the_error_and_its_request_remain() {
-        let said = Said::read(
+    fn the_error_and_its_request_id_are_read_from_ycs_output() {
+        let output = YcOutput::read(
             "A new version is available.\nERROR: iam token create failed: rpc error: code = NotFound desc = Subject not\nfound.\n\n\n\
              server-request-id: e4a1ac3f-e7e8\nclient-request-id: 1a4f56c1\n\nUse server-request-id for investigation\n",
         );
-        assert_eq!(said.reason().as_deref(), Some("Subject not found"));
-        assert_eq!(said.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
-        assert_eq!(Said::read("one\n\n two\n").addition(), "; on standard error: one two");
-        let none = Said::read(" \nserver-request-id: t1.abc.def\n");
+        assert_eq!(output.reason().as_deref(), Some("Subject not found"));
+        assert_eq!(output.request_id.as_deref(), Some("e4a1ac3f-e7e8"));
+        assert_eq!(YcOutput::read("one\n\n two\n").addition(), "; on standard error: one two");
+        let none = YcOutput::read(" \nserver-request-id: t1.abc.def\n");
         assert_eq!(none.request_id, None, "that is no identifier");
     }
 
     #[test]
-    fn nothing_secret_that_yc_says_is_repeated() {
+    fn secrets_in_ycs_output_are_not_repeated() {
         let token = "t1.9euelZq.hunter2";
         let key = format!("-----BEGIN PRIVATE KEY-----\n{}", "hunter2/".repeat(8));
         for stderr in
             [format!("ERROR: token {token} expired"), format!("ERROR: bad key {key}"), key]
         {
-            let reason = Said::read(&stderr).reason().unwrap_or_default();
+            let reason = YcOutput::read(&stderr).reason().unwrap_or_default();
             assert!(!reason.contains("hunter2"), "{reason}");
         }
     }
 
     #[test]
-    fn a_host_name_or_a_sentence_is_no_token() {
+    fn a_host_name_or_a_sentence_is_not_a_token() {
         assert!(!is_iam_token("t1.abc.def will expire"));
         assert!(!is_jwt("api.cloud.yandex"));
         assert!(is_jwt("eyJhbGciOiJSUzI1NiJ9.e30.c2ln"));

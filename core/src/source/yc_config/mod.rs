@@ -1,8 +1,7 @@
 //! A profile of Yandex Cloud's CLI, `yc`, and its credentials, from `~/.config/yandex-cloud/config.yaml`.
 //!
-//! The file is yc's, and only read here. Its form is not documented as a whole: the keys that are read
-//! are those of the vendor's "CLI profile properties" and of its plugin for the Serverless Framework,
-//! and all others are passed over.
+//! The file belongs to yc and is only read. Its format is not fully documented: the known keys are those of the
+//! vendor's "CLI profile properties" and of its plugin for the Serverless Framework, and all others are skipped.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,7 @@ use crate::yaml::{self, Fault, Form, Mark, Node, Pair, get};
 
 const WHAT: &str = "the configuration of yc";
 
-/// Some forty profiles, each with the largest key.
+/// Enough for forty profiles, each with the largest key.
 const LIMIT: u64 = 256 * 1024;
 
 #[derive(Debug)]
@@ -29,34 +28,34 @@ pub struct YcProfile {
     pub credentials: YcCredentials,
     pub folder_id: Option<String>,
     pub cloud_id: Option<String>,
-    /// The API endpoint, `host:port`, where it is not the default.
+    /// The API endpoint, `host:port`, if it is not the default.
     pub endpoint: Option<String>,
 }
 
-/// What a profile of yc authenticates with.
+/// The credentials of a yc profile.
 #[derive(Debug)]
 pub enum YcCredentials {
-    /// A service account, by its authorized key.
+    /// An authorized key of a service account.
     AuthorizedKey(AuthorizedKey),
     /// An IAM token. yc does not renew it.
     IamToken(IamToken),
-    /// A person, by an OAuth token.
+    /// An OAuth token of a user.
     OAuthToken(Secret),
-    /// The service account of the machine, as the metadata service knows it.
+    /// The service account of the machine, from the metadata service.
     InstanceServiceAccount,
-    /// A person, who logs in to a federation with a browser. Only yc can use the result.
+    /// A user who logs in to a federation with a browser. Only yc can use the result.
     Federation { id: String },
-    /// Nothing. In a virtual machine, yc then uses the service account of the machine.
+    /// No credentials. In a virtual machine, yc then uses the service account of the machine.
     None,
 }
 
 impl YcProfile {
-    /// Where yc keeps its configuration, on all systems.
+    /// The path of yc's configuration, on all systems.
     pub fn default_path(home: &Path) -> PathBuf {
         home.join(".config").join("yandex-cloud").join("config.yaml")
     }
 
-    /// Reads the profile of this name, or else the current one, from yc's configuration at `path`.
+    /// Reads the named profile, or the current one, from yc's configuration at `path`.
     pub fn read(path: &Path, name: Option<&str>) -> Result<Self> {
         let content = secret_file::read(WHAT, path, LIMIT).map_err(|error| match error {
             Error::Unreadable { .. } if matches!(path.try_exists(), Ok(false)) => wrong(
@@ -69,7 +68,7 @@ impl YcProfile {
         Self::parse(&content, path, name)
     }
 
-    /// Takes the content of yc's configuration; `path` is where it came from.
+    /// Parses the content of yc's configuration, which was read from `path`.
     pub(crate) fn parse(content: &[u8], path: &Path, name: Option<&str>) -> Result<Self> {
         const REPAIR: &str = "correct it, or move it away and run `yc init`";
         let text = std::str::from_utf8(content).map_err(|error| {
@@ -102,7 +101,7 @@ impl YcProfile {
         };
         let settings = match form(profiles, name) {
             Some(Form::Map { pairs, .. }) => pairs.as_slice(),
-            // As `yc config profile create` leaves it.
+            // The state after `yc config profile create`.
             Some(Form::Null) => &[],
             Some(_) => {
                 let problem =
@@ -155,7 +154,7 @@ impl YcProfile {
     }
 }
 
-/// `yc config set` of one of `token` and `service-account-key` takes the other away.
+/// `yc config set` of `token` or `service-account-key` removes the other one.
 fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentials, Message> {
     let token = string(settings, "token")?;
     let key = authorized_key(get(settings, "service-account-key"), path, name)?;
@@ -164,12 +163,12 @@ fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentia
     Ok(match (key, token) {
         (Some(_), Some(_)) => {
             return Err(
-                "both a `token` and a `service-account-key`, so who it is is not clear".into()
+                "both a `token` and a `service-account-key`, so the identity is not clear".into()
             );
         }
         (Some(key), None) => YcCredentials::AuthorizedKey(key),
         (None, Some(token)) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            return Err("a `token` that cannot be one".into());
+            return Err("a `token` that is not a valid one".into());
         }
         (None, Some(token)) => {
             let secret = Secret::new(token.to_owned());
@@ -187,7 +186,7 @@ fn credentials(settings: &[Pair], path: &Path, name: &str) -> Result<YcCredentia
     })
 }
 
-/// The key is a mapping. As JSON, it is the file that `yc iam key create` writes.
+/// The key is a mapping. As JSON, it is in the format of `yc iam key create`.
 fn authorized_key(
     node: Option<&Node>,
     path: &Path,
@@ -211,7 +210,7 @@ fn authorized_key(
     }
 }
 
-/// A setting that is text; `None` if it is not there, or empty.
+/// A setting with text; `None` if it is missing or empty.
 fn string<'a>(settings: &'a [Pair], key: &str) -> Result<Option<&'a str>, Message> {
     match form(settings, key) {
         None | Some(Form::Null) => Ok(None),
@@ -239,7 +238,7 @@ fn not_text(key: &str) -> Message {
     message!("a `{key}` that is not text", key = ForeignText::new(key))
 }
 
-/// Security: a name is repeated as a mistake of indentation makes anything a name.
+/// Security: names are filtered, because a wrong indentation can put any text in the place of a name.
 fn no_such(path: &Path, name: &str, profiles: &[Pair]) -> Error {
     let mut names: Vec<&str> = profiles.iter().map(|profile| profile.name.as_str()).collect();
     names.sort_unstable();

@@ -1,4 +1,4 @@
-//! Profiles of every kind, and what is said of those that are none.
+//! Tests of profiles of every kind, and of errors about invalid ones.
 
 use super::*;
 
@@ -58,7 +58,7 @@ fn named(name: &str) -> YcProfile {
 }
 
 #[test]
-fn the_current_profile_is_read_with_its_key_and_its_place() {
+fn the_current_profile_is_read_with_its_key() {
     let profile = parse(CONFIG, None).unwrap();
     assert_eq!(profile.name, "robot");
     assert_eq!(profile.folder_id.as_deref(), Some("b1gf"));
@@ -69,7 +69,7 @@ fn the_current_profile_is_read_with_its_key_and_its_place() {
 }
 
 #[test]
-fn a_named_profile_is_who_it_says() {
+fn a_named_profile_has_its_own_identity() {
     use YcCredentials::{
         AuthorizedKey, Federation, IamToken, InstanceServiceAccount, None, OAuthToken,
     };
@@ -86,17 +86,17 @@ fn a_named_profile_is_who_it_says() {
 }
 
 #[test]
-fn a_profile_that_is_not_clear_is_told_in_words_and_never_quoted() {
+fn an_invalid_profile_is_described_and_never_quoted() {
     for (name, problem) in [
-        ("both", "both a `token` and a `service-account-key`, so who it is is not clear"),
+        ("both", "both a `token` and a `service-account-key`, so the identity is not clear"),
         ("half", "a `service-account-key` that has no `service_account_id`"),
-        ("spaces", "a `token` that cannot be one"),
+        ("spaces", "a `token` that is not a valid one"),
         ("list", "a `token` that is not text"),
         ("maybe", "an `instance-service-account` that is neither true nor false"),
     ] {
         let error = parse(CONFIG, Some(name)).unwrap_err();
-        let told = format!("{WHAT} `config.yaml` has a profile `{name}` with {problem}");
-        assert_eq!(error.to_string(), told);
+        let printed = format!("{WHAT} `config.yaml` has a profile `{name}` with {problem}");
+        assert_eq!(error.to_string(), printed);
         assert_eq!(error.exit_status(), 3);
     }
     let person = named("person").needs_yc();
@@ -105,7 +105,7 @@ fn a_profile_that_is_not_clear_is_told_in_words_and_never_quoted() {
 }
 
 #[test]
-fn a_file_without_the_profile_is_told_with_what_it_has() {
+fn a_missing_profile_is_reported_with_the_existing_ones() {
     let error = parse(CONFIG, Some("robto")).unwrap_err();
     assert_eq!(
         error.to_string(),
@@ -124,27 +124,27 @@ fn a_file_without_the_profile_is_told_with_what_it_has() {
         ("token: \"y0_hunter2", "is not YAML (line 1, column 8)"),
         ("t1.hunter2: a\nt1.hunter2: b\n", "has the same key twice (line 2, column 1)"),
     ] {
-        let told = parse(text, None).unwrap_err().to_string();
-        assert!(told.contains(problem) && !told.contains("hunter2"), "{text}: {told}");
+        let printed = parse(text, None).unwrap_err().to_string();
+        assert!(printed.contains(problem) && !printed.contains("hunter2"), "{text}: {printed}");
     }
     let bytes = YcProfile::parse(b"current: \xff", Path::new("config.yaml"), None);
     assert!(bytes.unwrap_err().to_string().contains("is not UTF-8 text: "));
 }
 
 #[test]
-fn a_token_in_the_place_of_a_name_is_not_repeated() {
+fn a_token_in_place_of_a_name_is_not_repeated() {
     let token = "t1.9euelZqhunter2.c2ln";
     let text = format!("current: {token}\nprofiles:\n  {token}x:\n    token: a b\n");
     for name in [None, Some("t1.9euelZqhunter2.c2lnx")] {
         let error = parse(&text, name).unwrap_err();
-        let told = format!("{error} {}", error.hint().unwrap());
-        assert!(!told.contains("hunter2"), "{told}");
+        let printed = format!("{error} {}", error.hint().unwrap());
+        assert!(!printed.contains("hunter2"), "{printed}");
     }
 }
 
 #[cfg(unix)]
 #[test]
-fn a_file_that_is_not_there_or_open_to_others_is_refused() {
+fn a_missing_file_or_one_open_to_others_is_refused() {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().unwrap();

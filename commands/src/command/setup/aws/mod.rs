@@ -39,29 +39,27 @@ const ENDPOINT_URL: &str = "endpoint_url";
 /// The tests check that an AWS account accepts this file.
 const TRUST_POLICY: &str = include_str!("../../../../../integrations/aws/trust-policy.json");
 
-/// Connect the AWS CLI and SDKs: a profile that runs this program
+/// Connect the AWS CLI and SDKs: write a profile that runs this program
 #[derive(clap::Args, Debug)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(
-    after_help = "It prints what the account must be set up with, too: the identity provider and the role with its trust policy.
-
-Examples:
+#[command(after_help = "Examples:
   yc-id-token setup aws
-  yc-id-token setup aws --apply --key-file ~/key.json --role-arn arn:aws:iam::123456789012:role/robot --region eu-central-1"
-)]
+  yc-id-token setup aws --apply --key-file key.json --role-arn arn:aws:iam::123456789012:role/robot
+
+The output has the configuration for the AWS account too: the identity provider, and the role with its trust policy.")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
     /// Role to assume, such as arn:aws:iam::123456789012:role/robot
     #[arg(long, value_name = "ARN")]
     role_arn: Option<String>,
-    /// Region of the profile, whose STS is asked
+    /// Region of the profile and of STS
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
-    /// Address of an S3-compatible server's STS
+    /// URL of the STS of an S3-compatible server
     #[arg(long, value_name = "URL")]
     sts_endpoint: Option<String>,
-    /// Profile of AWS's configuration to write [default: yandex, or yandex-NAME with another `--name`]
+    /// AWS profile to write [default: yandex, or yandex-NAME]
     #[arg(long, value_name = "NAME")]
     aws_profile: Option<String>,
 }
@@ -169,7 +167,7 @@ impl Args {
         let existing = file.value(profile, "region")?.map(str::to_owned);
         let variable = || env.get(env::AWS_OWN_REGION).or_else(|| env.get(env::AWS_DEFAULT_REGION));
         let question = Question::new("--region", "region")
-            .with_note("none: the AWS CLI then needs `--region` with every command")
+            .with_note("empty: pass `--region` to every AWS CLI command")
             .with_default(existing.or_else(variable))
             .optional()
             .validated_by(name_problem);

@@ -38,36 +38,35 @@ use token_source::{Kind, SOURCES};
 
 const WHAT: &str = "the credential configuration";
 
-/// Connect Google's client libraries, gcloud and Terraform: a credential configuration
+/// Connect Google's client libraries, gcloud and Terraform: write a credential configuration
 #[derive(clap::Args, Debug)]
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
-#[command(
-    after_help = "It prints what the project must be set up with, too: the workload identity pool and its provider, with the condition that accepts one service account only.
-
-Examples:
+#[command(after_help = "Examples:
   yc-id-token setup gcp
-  yc-id-token setup gcp --apply --key-file ~/key.json --provider projects/123456789012/locations/global/workloadIdentityPools/yandex/providers/yandex"
-)]
+  yc-id-token setup gcp --apply --key-file ~/key.json --provider \\
+    projects/123456789012/locations/global/workloadIdentityPools/yandex/providers/yandex
+
+The output has the configuration for the project too: the workload identity pool and its provider, which accepts one service account only.")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
-    /// Provider of the workload identity pool: //iam.googleapis.com/projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER
+    /// Workload identity pool provider, such as projects/NUMBER/…/providers/NAME
     #[arg(long, value_name = "PROVIDER")]
     provider: Option<String>,
-    /// Where programs get the ID token: from this program (executable), or from its agent, which keeps a file (file) or answers at an address (url) [default: executable]
-    #[arg(long, value_name = "SOURCE")]
+    /// Source of the ID token: executable (this program), file or url (the agent) [default: executable]
+    #[arg(long, value_name = "SOURCE", hide_short_help = true)]
     source: Option<String>,
     /// Google service account to impersonate [default: none]
-    #[arg(long, value_name = "EMAIL")]
+    #[arg(long, value_name = "EMAIL", hide_short_help = true)]
     service_account_email: Option<String>,
-    /// Credential configuration to write [default: google-PROFILE.json beside the configuration of yc-id-token]
+    /// Credential configuration to write [default: google-PROFILE.json beside the configuration file]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// File that the agent keeps the token in, for `--source=file` [default: beside `--output`, with the ending .jwt]
-    #[arg(long, value_name = "FILE")]
+    /// Token file of the agent, for `--source=file` [default: beside `--output`, with the extension .jwt]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     token_file: Option<PathBuf>,
-    /// Address of loopback that the agent answers at, for `--source=url` [default: 127.0.0.1:9911, or the next free port]
-    #[arg(long, value_name = "ADDRESS")]
+    /// Loopback address of the agent, for `--source=url` [default: 127.0.0.1:9911, or the next free port]
+    #[arg(long, value_name = "ADDRESS", hide_short_help = true)]
     listen: Option<String>,
 }
 
@@ -88,7 +87,7 @@ impl Args {
         setup.resolve_or_prompt(&rows::PROVIDER, provider.as_ref(), &provider_question())?;
         let email =
             Question::new("--service-account-email", "Google service account to impersonate")
-                .with_note("none: the service account of Yandex Cloud gets rights itself")
+                .with_note("empty: grant roles to the Yandex Cloud service account itself")
                 .optional()
                 .validated_by(email_problem);
         let flag = self.service_account_email.as_ref();
@@ -176,7 +175,7 @@ impl Args {
     fn kind(&self, setup: &Setup<'_>, old: Option<&CredentialFile>) -> Result<Kind> {
         let existing = old.and_then(Kind::of).unwrap_or(Kind::Executable);
         let question = Question::new("--source", "source of the ID token")
-            .with_note("executable, file or url; file and url need the agent of this program")
+            .with_note("executable, file or url; file and url need `yc-id-token agent`")
             .with_default(Some(existing.name().to_owned()))
             .validated_by(token_source::problem);
         let answer = question.flag_or_answer(self.source.as_ref(), setup.terminal)?;

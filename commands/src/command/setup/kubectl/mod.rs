@@ -39,15 +39,13 @@ const USER_PREFIX: &str = "yandex:";
 const AUTHENTICATION: &str =
     include_str!("../../../../../integrations/kubectl/authentication-configuration.yaml");
 
-/// Connect kubectl: a user and a context of the kubeconfig
+/// Connect kubectl: write a user and a context into the kubeconfig
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "It prints what the API server must be set up with, too: an AuthenticationConfiguration, and the older flags.
-
-Examples:
+#[command(after_help = "Examples:
   yc-id-token setup kubectl
-  yc-id-token setup kubectl --apply --key-file ~/key.json --audience kubernetes-prod --cluster prod"
-)]
+  yc-id-token setup kubectl --apply --key-file ~/key.json --audience kubernetes-prod
+
+The output has the configuration for the API server too: an AuthenticationConfiguration, and the older flags.")]
 pub(super) struct Args {
     #[command(flatten)]
     common: Common,
@@ -55,25 +53,25 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
     /// User to write [default: yandex, or yandex-PROFILE for another cluster]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     user: Option<String>,
     /// Context to write [default: USER@CLUSTER]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     context: Option<String>,
-    /// Make it the current context
+    /// Make the context the current one
     #[arg(long)]
     use_context: bool,
-    /// The kubeconfig [default: KUBECONFIG, ~/.kube/config]
+    /// Kubeconfig to change [default: KUBECONFIG, ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// Name this program by its path, for programs with another PATH, such as Lens
-    #[arg(long)]
+    /// Write the full path of this program, for clients with another PATH, such as Lens
+    #[arg(long, hide_short_help = true)]
     absolute: bool,
-    /// Add this exec plugin to kubectl's allowlist, if kubectl's preferences (kuberc) restrict exec plugins
-    #[arg(long)]
+    /// Add this program to the allowlist of exec plugins in kubectl's preferences (kuberc)
+    #[arg(long, hide_short_help = true)]
     kuberc: bool,
-    /// Version of the exec protocol, for clients that know only one of them [default: that of the entry, or v1]
-    #[arg(long, value_name = "VERSION", value_parser = ["v1", "v1beta1"])]
+    /// Version of the exec protocol [default: that of the entry, or v1]
+    #[arg(long, value_name = "VERSION", value_parser = ["v1", "v1beta1"], hide_short_help = true)]
     api_version: Option<String>,
 }
 
@@ -212,7 +210,7 @@ fn resolve_audience(
         return Ok(None);
     }
     let question = Question::new("--audience", "audience of the tokens")
-        .with_note("the API server must accept the same audience, such as kubernetes-prod");
+        .with_note("as on the API server, such as kubernetes-prod");
     let answer = setup.missing.collect(question.answer(setup.terminal))?.flatten();
     let audience = answer.unwrap_or_default();
     setup.configuration.set("audience", audience.as_str());

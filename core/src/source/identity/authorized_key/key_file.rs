@@ -1,8 +1,8 @@
 //! The file of an authorized key.
 //!
-//! Fields are accepted in both of the vendor's spellings, `service_account_id` (gRPC, CLI) and
-//! `serviceAccountId` (REST), and in the nested form that `POST /iam/v1/keys` answers with. Another kind of key
-//! is an error that names it.
+//! Fields are accepted in both of the vendor's spellings, `service_account_id` (gRPC, CLI) and `serviceAccountId`
+//! (REST), and in the nested format of the answer of `POST /iam/v1/keys`. Another kind of key is an error that names
+//! it.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::secret_file;
 use crate::settings::KeySource;
 
 impl AuthorizedKey {
-    /// Reads the key from where it is.
+    /// Reads the key from its source.
     pub(super) fn open(source: &KeySource) -> Result<Self> {
         match source {
             KeySource::File(path) => Self::read(path),
@@ -38,14 +38,14 @@ impl AuthorizedKey {
         Self::parse(&content, path)
     }
 
-    /// Takes the content of a key file; `origin` names where it came from.
+    /// Parses the content of a key file; `origin` names its source.
     pub fn parse(content: &[u8], origin: &Path) -> Result<Self> {
         let wrong = |problem: Message| unusable(origin, problem, "one");
         let content = encoding::decode_secret(content)
             .map_err(|cause| wrong(message!("{cause}", cause)))
             .map(|text| Zeroizing::new(text.trim().as_bytes().to_vec()))?;
-        // Security: a parse error of JSON can quote what it found, and that could be the key. So only
-        // the place is kept.
+        // Security: a parse error of JSON can quote the text, which could be the key. So the error has only the
+        // position.
         let parsed: Identifiers<'_> = serde_json::from_slice(&content).map_err(|error| {
             wrong(other_secret(&content).map_or_else(
                 || {
@@ -101,7 +101,7 @@ struct Identifiers<'a> {
 }
 
 impl Identifiers<'_> {
-    /// What this is, if it is another key that people mistake for an authorized key.
+    /// The kind of key, if it is one that users confuse with an authorized key.
     const fn other_key(&self) -> Option<&'static str> {
         if self.user_account_id.is_some() {
             Some("is the key of a user account, and only a service account can have an ID token")
@@ -119,7 +119,7 @@ impl Identifiers<'_> {
     }
 }
 
-/// What this is, if it is a secret that is not JSON.
+/// The kind of secret, if it is one that is not JSON.
 fn other_secret(content: &[u8]) -> Option<&'static str> {
     let begins = |start: &str| content.starts_with(start.as_bytes());
     if begins("-----BEGIN") {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_file_is_told_in_words_and_never_quoted() {
+    fn a_wrong_file_is_described_and_never_quoted() {
         for (text, problem) in [
             (
                 "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n",

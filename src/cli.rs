@@ -118,7 +118,7 @@ fn help(request: &clap::Error, arguments: &[OsString]) -> String {
     help.to_string()
 }
 
-/// A command line in which the words stand that its link is named after.
+/// The command line with the command that the link's name contains.
 fn of_link(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(link) = arguments.first() {
         let words = consumer::words_of_helper(Path::new(link), arguments.get(1));

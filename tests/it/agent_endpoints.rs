@@ -67,7 +67,7 @@ fn start<'a>(sandbox: &'a Sandbox, kind: &str, more: &str) -> (Agent<'a>, Loopba
 const AUDIENCES: &str = "audiences = [\"api://a\", \"b\"]\n";
 
 #[test]
-fn an_endpoint_answers_with_tokens_for_the_audiences_of_the_configuration() {
+fn an_endpoint_returns_tokens_for_the_configured_audiences() {
     let sandbox = Sandbox::new();
     let audience = |token: &str| claims(token)["aud"].as_str().unwrap().to_owned();
     let (agent, endpoint) = start(&sandbox, "token", AUDIENCES);

@@ -1,5 +1,4 @@
-//! The files of `integrations/aws`, each used as a user would use it, and what its page tells to
-//! type, typed.
+//! The files of `integrations/aws`, each used as a user would use it, and the commands of its page.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +28,7 @@ fn page() -> Document {
     Document::of("aws")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the page says.
+/// A sandbox in the cloud of the files' issuer, configured as on the page.
 fn sandbox(configuration: &str) -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
     let sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
@@ -91,7 +90,7 @@ fn without_lists_of_one(value: &Value) -> Value {
 }
 
 #[test]
-fn the_pages_commands_do_what_it_says() {
+fn the_pages_commands_work() {
     let page = page();
     let mut sandbox = sandbox(page.block("toml", "[profiles.aws]"));
     let moto = Moto::start();
@@ -147,7 +146,7 @@ fn the_quick_start_of_the_page_connects_the_cli() {
 }
 
 #[test]
-fn terraform_makes_the_same_role_and_can_act_as_it() {
+fn terraform_creates_the_same_role_and_can_assume_it() {
     let mut sandbox = sandbox(page().block("toml", "[profiles.aws]"));
     let moto = Moto::start();
     set_up(&mut sandbox, &moto.url());
@@ -175,7 +174,7 @@ fn terraform_makes_the_same_role_and_can_act_as_it() {
 }
 
 #[test]
-fn the_profile_for_a_server_that_is_compatible_with_s3_works() {
+fn the_profile_for_an_s3_compatible_server_works() {
     let configuration = page().block("toml", "storage").to_owned();
     let mut sandbox = sandbox("");
     let role = Role { name: "yandex-robot", audience: "storage", subject: &sandbox.account };

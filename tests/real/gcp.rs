@@ -330,7 +330,7 @@ fn the_libraries_accept_what_setup_writes_for_an_executable() {
 }
 
 #[test]
-fn the_libraries_accept_what_setup_writes_for_a_file_that_the_agent_keeps() {
+fn the_libraries_accept_what_setup_writes_for_the_agents_file() {
     let email = format!("--service-account-email={EMAIL}");
     let sandbox = set_up_by_setup(&["--source=file", &email]);
     let google = Google::start(&sandbox);

@@ -1,4 +1,4 @@
-//! The files of `integrations/gcp`, each used as a user would use it, and what its page tells to type, typed.
+//! The files of `integrations/gcp`, each used as a user would use it, and the commands of its page.
 //!
 //! gcloud and the Terraform provider for Google Cloud are in no package registry. What the page types for gcloud is
 //! recorded, and the Terraform file must set up the same; its provider is then the one that trusts the account.
@@ -31,7 +31,7 @@ fn page() -> Document {
     Document::of("gcp")
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the page says, with a `gcloud` that records its
+/// A sandbox in the cloud of the files' issuer, configured as on the page, with a `gcloud` that records its
 /// arguments.
 fn sandbox() -> Sandbox {
     let issuer = Some(ISSUER.to_owned());
@@ -76,7 +76,7 @@ fn google(sandbox: &Sandbox) -> Google {
 }
 
 #[test]
-fn the_executables_configuration_and_exec_work_as_the_page_says() {
+fn the_executable_and_exec_work_as_on_the_page() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
     let page = page();
@@ -99,7 +99,7 @@ fn the_executables_configuration_and_exec_work_as_the_page_says() {
 }
 
 #[test]
-fn the_files_configuration_impersonates_with_the_token_that_the_page_writes() {
+fn the_token_file_of_the_page_works_with_impersonation() {
     let mut sandbox = sandbox();
     let google = google(&sandbox);
     let token_file = sandbox.home().join("google.jwt");
@@ -117,14 +117,14 @@ fn the_files_configuration_impersonates_with_the_token_that_the_page_writes() {
 
 #[test]
 fn what_setup_does_and_the_endpoint_that_the_page_shows_are_accepted() {
-    // `doctor` asks the issuer for its keys.
+    // `doctor` requests the issuer's keys.
     let sandbox = configured(Sandbox::new());
     let page = page();
     sandbox.write_secret("key.json", &sandbox.key.to_json());
     let config = sandbox.home().join(".config/yc-id-token/config.toml");
     fs::remove_file(&config).unwrap();
-    let said = type_in(&sandbox, page.block("sh", "setup gcp --apply"));
-    assert!(said.contains("+[profiles.yandex-cloud.gcp]\n"), "{said}");
+    let printed_line = type_in(&sandbox, page.block("sh", "setup gcp --apply"));
+    assert!(printed_line.contains("+[profiles.yandex-cloud.gcp]\n"), "{printed_line}");
     let checked = type_in(&sandbox, page.block("sh", "doctor gcp"));
     assert!(checked.contains("no problems; checked: profile `yandex-cloud`, gcp"), "{checked}");
 

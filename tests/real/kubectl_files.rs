@@ -1,5 +1,4 @@
-//! The files of `integrations/kubectl`, each used as a user would use it, and what its page tells
-//! to type, typed.
+//! The files of `integrations/kubectl`, each used as a user would use it, and the commands of its page.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +22,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/kubectl/{name}"))
 }
 
-/// A sandbox in the cloud of the files' issuer, configured as the page says.
+/// A sandbox in the cloud of the files' issuer, configured as on the page.
 fn sandbox() -> Sandbox {
     let issuer = Some("https://auth.yandex.cloud".to_owned());
     let mut sandbox = Sandbox::with_options(Options { issuer, ..Options::default() });
@@ -136,7 +135,7 @@ fn type_in(sandbox: &Sandbox, commands: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// Makes our kubeconfig the sandbox's, for this server.
+/// Installs the kubeconfig in the sandbox, for this server.
 fn use_kubeconfig(sandbox: &mut Sandbox, server: &ApiServer) {
     let text = filled_in(&file("kubeconfig.yaml"), SERVER, &server.url);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
@@ -235,7 +234,7 @@ fn the_quick_start_of_the_page_connects_a_cluster() {
 }
 
 #[test]
-fn the_python_client_goes_on_as_nobody_as_the_page_says() {
+fn the_python_client_continues_unauthenticated_as_documented() {
     const WHOAMI: &str = "
 import kubernetes
 kubernetes.config.load_kube_config()

@@ -9,7 +9,7 @@ use super::openbao::cli;
 use super::{peer, project_file};
 use crate::sandbox::{PROGRAM, Sandbox};
 
-/// The client fails, and both it and the page have this message. `…` on the page stands for what differs.
+/// The client fails, and both it and the page have this message. `…` on the page replaces the parts that differ.
 #[track_caller]
 fn fails_as_quoted(sandbox: &Sandbox, command: Command, quoted: &str) {
     assert!(project_file("docs/troubleshooting.md").contains(&format!("`{quoted}`")), "{quoted}");

@@ -1,5 +1,6 @@
-//! The pages of `docs` about consumers: their form and links are checked for all of them, and the short ones are followed
-//! as a user does, with the files of the page's folder in `integrations`, its shell blocks, and what the other side checks.
+//! The consumer pages of `docs`: the format and links of all pages are checked, and the short pages are followed as a
+//! user does, with the files of their folders in `integrations`, their shell blocks, and the validation of the
+//! consumer.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -51,7 +52,7 @@ const GUIDES: [(&str, &[&str]); 9] = [
 /// The pages that the index links to and that do not exist yet.
 const PLANNED: [&str; 4] = ["authentication.md", "cli.md", "configuration.md", "errors.md"];
 
-/// A page, and a sandbox that is configured as the page says.
+/// A page, and a sandbox that is configured as on the page.
 pub struct Page {
     name: &'static str,
     pub text: Document,
@@ -206,7 +207,7 @@ fn every_guide_has_a_start_an_end_and_reports_what_was_tried() {
 }
 
 #[test]
-fn every_file_of_the_integrations_is_named_by_a_test_and_linked_from_a_page() {
+fn every_file_of_the_integrations_is_tested_and_linked() {
     let read = |path: &PathBuf| fs::read_to_string(path).unwrap();
     let tests: Vec<String> = files("tests/real").iter().map(read).collect();
     let pages: Vec<String> = files("docs").iter().map(read).collect();

@@ -9,7 +9,7 @@ use super::kubeconfig::put_on_path;
 use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 #[test]
-fn the_pages_commands_do_what_it_says() {
+fn the_pages_commands_work() {
     let page = Document::of("programs");
     let mut sandbox = Sandbox::new();
     sandbox.configure(page.block("toml", "[profiles.service]"));

@@ -1,5 +1,5 @@
-//! The reference pages of `docs` as a user follows them: what they say to type is typed, and their configurations are
-//! valid. `docs` compares their generated parts with the program.
+//! The reference pages of `docs` as a user follows them: their commands are run, and their configurations are valid.
+//! `docs` compares their generated parts with the program.
 
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn the_configurations_of_the_reference_are_valid() {
 }
 
 #[test]
-fn the_commands_that_read_and_edit_the_configuration_work_as_on_their_page() {
+fn the_commands_for_the_configuration_work_as_on_their_page() {
     let mut sandbox = sandbox();
     sandbox.unset("YC_ID_TOKEN_KEY_FILE");
     let page = Document::of("configuration");
@@ -80,7 +80,7 @@ fn an_error_code_is_explained_as_on_its_page() {
 }
 
 #[test]
-fn service_accounts_are_listed_and_chosen_as_on_the_page_of_authentication() {
+fn service_accounts_are_listed_and_chosen_as_on_their_page() {
     let sandbox = sandbox();
     let page = Document::of("authentication");
     let block = page.block("sh", "service-accounts");

@@ -1,5 +1,4 @@
-//! The files of `integrations/systemd`, read by systemd's own reader, and what they and the page tell
-//! to run, run.
+//! The files of `integrations/systemd`, checked by systemd's own parser, and their commands and those of the page, run.
 //!
 //! The tests cannot start a service manager, which needs its own control group. Its steps for these units are few and
 //! done here: fill in the instance and the folder, create the folder, run the command.
@@ -32,7 +31,7 @@ fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
     unit.lines().find_map(set).unwrap_or_else(|| panic!("`{name}` is not set in:\n{unit}"))
 }
 
-/// A sandbox configured as the page says, with the units lying in the current folder.
+/// A sandbox configured as on the page, with the units in the current folder.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.configure(Document::of("agent").block("toml", "[profiles.vault]"));
@@ -100,7 +99,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
     let page = Document::of("agent");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
-    // There is nobody to start anything now.
+    // No manager is running to start the units.
     type_in(
         &sandbox,
         &filled_in(page.block("sh", "enable --now yc-id-token@"), "enable --now", "enable"),

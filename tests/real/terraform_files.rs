@@ -1,4 +1,4 @@
-//! The files of `integrations/terraform`, and what its page tells to type, typed.
+//! The files of `integrations/terraform`, and the commands of its page.
 //!
 //! Their providers are in no package registry. Terraform's formatter parses the files, Terraform itself evaluates the
 //! expressions with the token, and kubectl or this test runs the commands of a provider.
@@ -17,7 +17,7 @@ fn file(name: &str) -> String {
     project_file(&format!("integrations/terraform/{name}"))
 }
 
-/// A sandbox configured as the page says.
+/// A sandbox configured as on the page.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.configure(Document::of("terraform").block("toml", "[profiles.service]"));
@@ -105,7 +105,7 @@ fn the_external_data_source_works_in_terraform() {
 }
 
 #[test]
-fn the_pages_commands_do_what_it_says() {
+fn the_pages_commands_work() {
     let sandbox = sandbox();
     let page = Document::of("terraform");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));

@@ -1,5 +1,4 @@
-//! The files of `integrations/vault`, each used as a user would use it, and what its page tells to type,
-//! typed.
+//! The files of `integrations/vault`, each used as a user would use it, and the commands of its page.
 //!
 //! The Terraform provider for Vault is in no package registry. Terraform's formatter parses its two files, but does not
 //! apply them. The role in one is compared with the role that the CLI creates, and the login of the other is made by
@@ -43,7 +42,7 @@ fn here(sandbox: &Sandbox, server: &OpenBao, text: &str) -> String {
         .replace(RUN, &home)
 }
 
-/// A sandbox and a server, configured as the page says, with `vault` and `bao` on the `PATH`.
+/// A sandbox and a server, configured as on the page, with `vault` and `bao` on the `PATH`.
 fn start() -> (Sandbox, OpenBao) {
     start_in(Sandbox::new())
 }
@@ -70,7 +69,7 @@ fn start_in(mut sandbox: Sandbox) -> (Sandbox, OpenBao) {
     (sandbox, server)
 }
 
-/// The administrator types as the page says.
+/// Runs the administrator's commands of the page.
 fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
     sandbox.set("VAULT_TOKEN", server.root_token());
     let steps = page().block("sh", "vault write auth/jwt/role").to_owned();
@@ -87,7 +86,7 @@ fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
 }
 
 #[test]
-fn the_pages_commands_do_what_it_says() {
+fn the_pages_commands_work() {
     let (sandbox, server) = start();
     let page = page();
     let typed = |saying: &str| type_in(&sandbox, &server, page.block("sh", saying));

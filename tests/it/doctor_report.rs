@@ -67,7 +67,7 @@ fn a_report_describes_the_servers_of_the_cloud() {
     let iam = request(&report, "POST", "/iam/v1/tokens");
     assert_eq!(iam["request"]["jwt"].as_str().unwrap().rsplit(", ").next(), Some("a JWT"));
     let end = iam["answer"]["expiresAt"].as_str().unwrap();
-    assert!(end.starts_with("a time of the format 0000-00-00T00:00:00"), "{end}");
+    assert!(end.starts_with("a time of the form 0000-00-00T00:00:00"), "{end}");
     assert!(iam["headers"].as_array().unwrap().contains(&json!("x-request-id")), "{iam}");
     let discovery = request(&report, "GET", "/.well-known/openid-configuration");
     assert_eq!(discovery["answer"]["issuer"], sandbox.cloud.issuer());

@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   yc-id-token setup kubectl
   yc-id-token token --key-file key.json --audience https://k8s.example --decode";
 
-const NOTES: &str = "Every option has a variable of its name, such as YC_ID_TOKEN_KEY_FILE, and most have a key in the \
+const NOTES: &str = "Every common option has a variable of its name, such as YC_ID_TOKEN_KEY_FILE, and most have a key in the \
 configuration file. The order of precedence is: option, variable, profile, `[defaults]`. If no identity is set, the \
 first of these is used: YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE, a job of GitHub Actions, the current profile of `yc`, the service account of \
 this machine.";

@@ -141,13 +141,13 @@ fn the_token_in_the_file_is_always_valid_for_half_an_hour() {
         assert_eq!(sandbox.token_requests(), (run, run), "a new one each time");
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let life = exp(&path) - now;
+    let lifetime = exp(&path) - now;
     let timer = file(TIMER);
     let every: u64 = setting(&timer, "OnCalendar").strip_prefix("*:0/").unwrap().parse().unwrap();
     let delay = setting(&timer, "RandomizedDelaySec").strip_suffix("min").unwrap();
     // By default, a timer runs within a minute of its time.
     let longest = 60 * (every + delay.parse::<u64>().unwrap() + 1);
-    assert!(life - longest >= 30 * 60, "{life} - {longest}");
+    assert!(lifetime - longest >= 30 * 60, "{lifetime} - {longest}");
     assert_eq!(60 % every, 0, "or the intervals were not even");
 }
 

@@ -61,12 +61,14 @@ impl Change {
                 let output = ForeignText::output(&stderr);
                 Err(message!("`{name}` failed ({status}): {output}", name, status, output))
             }
-            Err(Silence::TooMuch) => Err(message!("`{name}` was ended: it prints too much", name)),
+            Err(Silence::TooMuch) => {
+                Err(message!("`{name}` was killed: it printed too much", name))
+            }
             Err(Silence::Unheard(cause)) => {
                 Err(message!("cannot read the output of `{name}`: {}", cause.text(), name))
             }
             Err(Silence::Late { budget, .. }) => {
-                Err(message!("`{name}` was ended after {budget:.0} s", name, budget))
+                Err(message!("`{name}` was killed after {budget:.0} s", name, budget))
             }
         }
     }

@@ -120,7 +120,7 @@ impl Import {
         let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
         if self.delete_file && self.file == STDIN {
             return Err(Error::Usage {
-                problem: "standard input is no file that could be deleted".into(),
+                problem: "cannot delete standard input: it is not a file".into(),
                 hint: "leave out `--delete-file`, or give the name of the file".into(),
             });
         }
@@ -129,8 +129,8 @@ impl Import {
         key.check()?;
         if self.delete_file && !can_be_deleted {
             return Err(Error::Usage {
-                problem: "the key is not in a regular file, which could be deleted".into(),
-                hint: "leave out `--delete-file`, and delete by hand what it was read from".into(),
+                problem: "cannot delete the file of the key: it is not a regular file".into(),
+                hint: "leave out `--delete-file`, and delete the source of the key by hand".into(),
             });
         }
         let imported = ImportedKey {

@@ -175,7 +175,7 @@ fn known_secret(path: &Path, now: Moment) -> Result<Secret> {
     let file = CredentialFile::parse(&content);
     let secret = file.as_ref().and_then(CredentialFile::secret);
     let secret = secret.ok_or_else(|| Error::Configuration {
-        problem: message!("`{}` has no header Authorization with a secret", shown(path)),
+        problem: message!("`{}` has no `Authorization` header with a secret", shown(path)),
         hint: "write it with `yc-id-token setup gcp --source=url`".into(),
     })?;
     Ok(Secret::known(secret.as_bytes(), now))

@@ -22,7 +22,7 @@ fn a_service_account_is_found_by_its_name_once_a_day() {
     assert_eq!(run("a"), wanted);
     assert_eq!(run("a"), wanted);
     assert_eq!(run("b"), wanted);
-    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "its ID is kept");
+    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "its ID is cached");
     let requested = &sandbox.cloud.requests();
     let requested =
         requested.iter().find(|request| request.route == Route::ServiceAccounts).unwrap();

@@ -45,7 +45,7 @@ enum Action {
 /// Import an authorized key into the keyring
 ///
 /// Use the key with `--identity keyring:NAME`. On a terminal, the command asks whether to delete the file. Without a
-/// terminal, the file is kept unless `--delete-file` is set.
+/// terminal, the file stays unless `--delete-file` is set.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token key import key.json --name robot --delete-file

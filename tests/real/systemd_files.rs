@@ -99,7 +99,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
     let page = Document::of("agent");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
-    // No manager is running to start the units.
+    // Nothing can start anything now.
     type_in(
         &sandbox,
         &filled_in(page.block("sh", "enable --now yc-id-token@"), "enable --now", "enable"),

@@ -95,6 +95,13 @@ impl PlannedEndpoint {
             }
         };
         if matches!(listen, Listen::Tcp(_)) && secret.is_none() {
+            if let Origin::Flag(_) = origin {
+                return Err(Error::Usage {
+                    problem: message!("every user of this machine can reach `{}`", listen.shown()),
+                    hint: "give `--secret-file`, where the agent writes the secret that clients must send"
+                        .into(),
+                });
+            }
             return Err(unfit(
                 origin,
                 message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),

@@ -22,7 +22,7 @@ fn a_service_account_is_found_by_its_name_once_a_day() {
     assert_eq!(run("a"), wanted);
     assert_eq!(run("a"), wanted);
     assert_eq!(run("b"), wanted);
-    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "its ID is kept");
+    assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "its ID is cached");
     let asked = &sandbox.cloud.requests();
     let asked = asked.iter().find(|request| request.route == Route::ServiceAccounts).unwrap();
     assert!(asked.query.contains("filter=name+%3D+%22my-robot%22"), "{}", asked.query);

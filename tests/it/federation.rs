@@ -63,7 +63,7 @@ fn a_token_file_is_enough_and_is_read_on_every_fetch() {
     );
     assert_eq!(run(AUDIENCE).ok(), token);
     run("another").ok();
-    assert_eq!(exchanges(&sandbox), 3, "the IAM token is kept");
+    assert_eq!(exchanges(&sandbox), 3, "the IAM token is cached");
 
     // The kubelet replaces the token, and the old one is no longer valid.
     let next = external("system:serviceaccount:prod:app", 2 * HOUR);

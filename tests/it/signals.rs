@@ -21,7 +21,7 @@ fn send(signal: &str, pid: u32) {
 
 /// Checks that a run left only its usual files.
 #[track_caller]
-fn assert_nothing_in_the_way(sandbox: &Sandbox) {
+fn assert_nothing_is_left(sandbox: &Sandbox) {
     for entry in fs::read_dir(sandbox.cache_folder()).unwrap() {
         let path = entry.unwrap().path();
         let extension = path.extension().and_then(|extension| extension.to_str());
@@ -47,7 +47,7 @@ fn each_signal_ends_a_run_that_waits_for_a_server() {
             message,
             "interrupted while getting an ID token for audience `https://k8s.example`"
         );
-        assert_nothing_in_the_way(&sandbox);
+        assert_nothing_is_left(&sandbox);
     }
 }
 
@@ -71,7 +71,7 @@ fn a_signal_ends_a_run_that_waits_for_another_run() {
     assert!(!outcome.status.success() && outcome.stdout.is_empty(), "{outcome:?}");
     send("-TERM", leader.id());
     sandbox.outcome(leader).fails(128 + 15, "E_INTERRUPTED");
-    assert_nothing_in_the_way(&sandbox);
+    assert_nothing_is_left(&sandbox);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_run_ends_when_its_parent_is_killed() {
     let process = format!("/proc/{}/stat", line.trim());
     let is_gone = || fs::read_to_string(&process).map_or(true, |stat| stat.contains(") Z "));
     eventually("the orphan ends", is_gone);
-    assert_nothing_in_the_way(&sandbox);
+    assert_nothing_is_left(&sandbox);
 }
 
 #[test]

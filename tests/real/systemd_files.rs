@@ -100,7 +100,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
     let page = Document::of("agent");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
-    // There is nobody to start anything now.
+    // No service manager is running now.
     type_in(
         &sandbox,
         &filled_in(page.block("sh", "enable --now yc-id-token@"), "enable --now", "enable"),

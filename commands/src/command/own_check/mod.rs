@@ -166,7 +166,7 @@ impl Failure<'_> {
         self.own_lines().find(|line| !line.starts_with(HINT)).map(ForeignText::sentence)
     }
 
-    fn hint_by_us(&self) -> Option<ForeignText> {
+    fn own_hint(&self) -> Option<ForeignText> {
         self.own_lines().find_map(|line| line.strip_prefix(HINT)).map(ForeignText::sentence)
     }
 
@@ -181,7 +181,7 @@ impl Failure<'_> {
 
     /// The program got no credential from this one.
     fn without_credential(&self, who: &'static str) -> Refusal {
-        let hint = self.hint_by_us().map(Message::from);
+        let hint = self.own_hint().map(Message::from);
         Refusal {
             exit: Some(Exit::Configuration),
             problem: message!(

@@ -268,7 +268,7 @@ mod tests {
 [default]
 region = us-west-2
 
-[profile yandex] # ours
+[profile yandex] # a comment
 Region = eu-west-1
 s3 =
   addressing_style = path

@@ -18,9 +18,10 @@ const EXAMPLES: &str = "Examples:
   yc-id-token setup kubectl
   yc-id-token token --key-file key.json --audience https://k8s.example --decode";
 
-const NOTES: &str = "Every option has a variable of its name, such as YC_ID_TOKEN_KEY_FILE, and most have a key in the \
-configuration file. The order of precedence is: option, variable, profile, `[defaults]`. If no identity is set, \
-YC_IAM_TOKEN, YC_TOKEN and YC_SERVICE_ACCOUNT_KEY_FILE are used, and then the metadata service.";
+const NOTES: &str = "Every common option has a variable of its name, such as YC_ID_TOKEN_KEY_FILE, and most have a key in the \
+configuration file. The order of precedence is: option, variable, profile, `[defaults]`. If no identity is set, the \
+first of these is used: YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE, a job of GitHub Actions, the current profile of `yc`, the service account of \
+this machine.";
 
 /// The commands in the order of use. Others follow.
 const ORDER: [&str; 20] = [
@@ -148,7 +149,8 @@ fn essential_options() -> String {
 
 fn exit_statuses() -> String {
     let lines = Exit::ALL.iter().map(|(exit, meaning)| format!("\n  {:<5}{meaning}", *exit as u8));
-    format!("Exit status:\n  0    Success{}", lines.collect::<String>())
+    let failures = lines.collect::<String>();
+    format!("Exit status, which for `exec` is that of the command:\n  0    Success{failures}")
 }
 
 pub(super) fn commands() -> impl Iterator<Item = &'static NamedCommand> {

@@ -23,9 +23,10 @@ fn a_service_account_is_found_by_its_name_once_a_day() {
     assert_eq!(run("a"), wanted);
     assert_eq!(run("b"), wanted);
     assert_eq!(sandbox.cloud.count(Route::ServiceAccounts), 1, "its ID is cached");
-    let asked = &sandbox.cloud.requests();
-    let asked = asked.iter().find(|request| request.route == Route::ServiceAccounts).unwrap();
-    assert!(asked.query.contains("filter=name+%3D+%22my-robot%22"), "{}", asked.query);
+    let requested = &sandbox.cloud.requests();
+    let requested =
+        requested.iter().find(|request| request.route == Route::ServiceAccounts).unwrap();
+    assert!(requested.query.contains("filter=name+%3D+%22my-robot%22"), "{}", requested.query);
 
     // An ID is not looked up, whatever folder is set.
     sandbox.run(&["token", "--service-account", &wanted, "--audience", "c"]).ok();
@@ -220,8 +221,8 @@ fn another_installation_is_configured_once() {
     ));
     of_its_own.env("YC_ID_TOKEN_TIMEOUT", "9s");
     sandbox.finish(of_its_own).fails(4, "E_SOURCE_AUTH");
-    let asked = sandbox.cloud.requests();
-    let assertion: Value = serde_json::from_str(&asked.last().unwrap().body).unwrap();
+    let requested = sandbox.cloud.requests();
+    let assertion: Value = serde_json::from_str(&requested.last().unwrap().body).unwrap();
     let assertion = claims(assertion["jwt"].as_str().unwrap());
     assert_eq!(assertion["aud"], "https://iam.private.example/tokens");
 }

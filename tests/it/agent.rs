@@ -193,8 +193,10 @@ fn a_file_is_replaced_in_time_and_survives_an_outage() {
     assert!(expiry(&read(&token)) > expiry(&first));
 
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(403)));
-    let asked = sandbox.cloud.count(Route::TokenExchange);
-    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked + 1);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
+    eventually("it sends its request", || {
+        sandbox.cloud.count(Route::TokenExchange) > requested + 1
+    });
     let last = read(&token);
     assert!(!last.is_empty());
     assert!(sandbox.log().contains("is not renewed"), "{}", sandbox.log());
@@ -293,9 +295,9 @@ fn temporary_files_are_removed_at_the_end() {
     }
     // Also while a server does not answer.
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    let asked = sandbox.cloud.count(Route::TokenExchange);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
     let agent = Agent::start(&sandbox, &["--cache=none"]);
-    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it sends its request", || sandbox.cloud.count(Route::TokenExchange) > requested);
     agent.terminate().ok();
 }
 

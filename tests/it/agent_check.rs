@@ -34,13 +34,13 @@ fn check_queries_the_endpoints_of_the_agent() {
     let expected =
         format!("`{address}`: 0 of 2 credentials are valid; `{address} a`: E_SOURCE_DENIED");
     assert!(message.contains(&expected), "{message}");
-    assert!(hint.contains("the log of the agent"), "{hint}");
+    assert!(hint.contains("check the agent's log"), "{hint}");
 
     sandbox.cloud.always(Route::TokenExchange, None);
     eventually("it is ready", || check().status.success());
-    let asked = sandbox.token_requests();
+    let requested = sandbox.token_requests();
     assert_eq!(check().ok(), "");
-    assert_eq!(sandbox.token_requests(), asked, "no other server is called");
+    assert_eq!(sandbox.token_requests(), requested, "no other server is called");
 
     let secret = fs::read_to_string(sandbox.home().join("secret")).unwrap();
     sandbox.keep_secret(&secret);

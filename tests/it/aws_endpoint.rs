@@ -97,8 +97,8 @@ fn the_address_comes_from_settings_then_variables_then_aws_config() {
     sandbox.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
     assert_eq!(proxy.host(&sandbox, &[]), "sts.us-east-1.amazonaws.com:443");
     sandbox.unset("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    sandbox.configure("[profiles.p.aws]\nsts_endpoint = \"https://ours.example\"\n");
-    assert_eq!(proxy.host(&sandbox, &["--profile=p"]), "ours.example:443");
+    sandbox.configure("[profiles.p.aws]\nsts_endpoint = \"https://settings.example\"\n");
+    assert_eq!(proxy.host(&sandbox, &["--profile=p"]), "settings.example:443");
     let flag = "--sts-endpoint=https://flag.example:8443";
     assert_eq!(proxy.host(&sandbox, &["--profile=p", flag]), "flag.example:8443");
 }

@@ -14,15 +14,15 @@ const TOKEN: &[&str] = &["token", "--audience", "https://k8s.example"];
 #[track_caller]
 fn assert_replaced(sandbox: &Sandbox, case: &str, spoil: impl FnOnce(&Path)) {
     sandbox.run(TOKEN).ok();
-    let asked = sandbox.token_requests().1;
+    let requested = sandbox.token_requests().1;
     let entries = sandbox.entries("id-token");
     assert_eq!(entries.len(), 1, "{case}");
     spoil(&entries[0]);
     let token = sandbox.run(TOKEN).ok();
     assert_eq!(claims(token.trim())["sub"], sandbox.account.as_str(), "{case}");
-    assert_eq!(sandbox.token_requests().1, asked + 1, "it was not used: {case}");
+    assert_eq!(sandbox.token_requests().1, requested + 1, "it was not used: {case}");
     assert_eq!(sandbox.run(TOKEN).ok(), token, "{case}");
-    assert_eq!(sandbox.token_requests().1, asked + 1, "it was replaced: {case}");
+    assert_eq!(sandbox.token_requests().1, requested + 1, "it was replaced: {case}");
     let metadata = fs::symlink_metadata(&entries[0]).unwrap();
     assert!(metadata.is_file() && metadata.permissions().mode() & 0o777 == 0o600, "{case}");
 }
@@ -241,9 +241,9 @@ fn whatever_changes_the_answer_changes_the_key() {
         let account = if index == 2 { &other_account } else { &sandbox.account };
         assert_eq!(claims["sub"], account.as_str());
     }
-    let asked = sandbox.token_requests();
+    let requested = sandbox.token_requests();
     let again: Vec<String> = same.iter().map(|arguments| run(arguments)).collect();
-    assert_eq!((again, sandbox.token_requests()), (first, asked), "and each has its own entry");
+    assert_eq!((again, sandbox.token_requests()), (first, requested), "and each has its own entry");
 }
 
 #[test]

@@ -188,11 +188,11 @@ fn a_process_killed_during_a_fetch_blocks_no_other() {
 
 /// A run that is stopped while it requests a token.
 fn stopped_leader(sandbox: &Sandbox) -> Child {
-    let asked = sandbox.cloud.count(Route::TokenExchange);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
     let leader = start(sandbox, TOKEN);
     eventually("the first process sends its request", || {
-        sandbox.cloud.count(Route::TokenExchange) > asked
+        sandbox.cloud.count(Route::TokenExchange) > requested
     });
     let stop = Command::new("kill").args(["-STOP", &leader.id().to_string()]).status().unwrap();
     assert!(stop.success());

@@ -83,7 +83,7 @@ fn comments_order_and_line_ends_are_kept() {
     sandbox.run(&["config", "unset", "profiles.prod.audience"]).ok();
     assert!(now().starts_with("# mine\r\n[profiles.prod] # main\r\n\r\n# other\r\n"), "{}", now());
     let same = sandbox.run(&["config", "set", "profiles.\"a.b\".audience", "d"]).ok();
-    assert_eq!(same, format!("{} has it already\n", path.display()));
+    assert_eq!(same, format!("{} already has this value\n", path.display()));
 }
 
 #[test]

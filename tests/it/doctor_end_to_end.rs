@@ -49,7 +49,10 @@ fn a_login_at_vault_is_tried_and_its_token_revoked() {
     assert_eq!(vault.logins(), 0);
     let found = examine(&sandbox, &["vault", "--profile=prod", "--end-to-end"]);
     found.exits(0).has("ok", "it was for this check, and is revoked");
-    assert_eq!((vault.logins(), vault.asked().last().unwrap().as_str()), (1, "revoke-self"));
+    assert_eq!(
+        (vault.logins(), vault.request_paths().last().unwrap().as_str()),
+        (1, "revoke-self")
+    );
     assert_eq!(sandbox.entries("vault-token").len(), 0);
 
     // Also where only the variables of the official clients are set.

@@ -257,15 +257,18 @@ fn a_file_is_replaced_at_half_its_lifetime_and_survives_a_failure() {
     eventually("the command runs", || ready.exists());
     let path = temporary_file(&temporary);
     let first = fs::read_to_string(&path).unwrap();
-    let asked = sandbox.cloud.count(Route::TokenExchange);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Status(400)));
-    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > requested);
     assert_eq!(fs::read_to_string(&path).unwrap(), first, "a failure leaves the file");
     sandbox.cloud.always(Route::TokenExchange, None);
     let second = || fs::read_to_string(&path).unwrap();
     eventually("the file is replaced", || second() != first);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(sandbox.cloud.count(Route::TokenExchange) < asked + 30, "it pauses between attempts");
+    assert!(
+        sandbox.cloud.count(Route::TokenExchange) < requested + 30,
+        "it pauses between attempts"
+    );
     fs::write(&go, "").unwrap();
     let printed = sandbox.outcome(child).ok();
     let lines: Vec<&str> = printed.lines().collect();
@@ -282,9 +285,9 @@ fn a_signal_while_a_file_is_refreshed_reaches_the_command() {
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "1h");
     let child = start(sandbox.command(&with_file("exec sleep 1000")));
     eventually("the command runs", || !is_empty(&temporary));
-    let asked = sandbox.cloud.count(Route::TokenExchange);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
     sandbox.cloud.always(Route::TokenExchange, Some(Fault::Stall));
-    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > asked);
+    eventually("it requests another", || sandbox.cloud.count(Route::TokenExchange) > requested);
     kill(&child, "TERM");
     assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 15));
     assert!(is_empty(&temporary));

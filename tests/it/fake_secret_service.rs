@@ -214,14 +214,14 @@ impl Connection {
                 Ok(("", body))
             }
             "OpenSession" => {
-                let mut asked = call.body("sv");
-                assert_eq!(asked.text(), session::ALGORITHM);
-                assert_eq!(asked.signature(), "ay");
+                let mut requested = call.body("sv");
+                assert_eq!(requested.text(), session::ALGORITHM);
+                assert_eq!(requested.signature(), "ay");
                 let fault = self.state.lock().unwrap().faults.pop();
                 let theirs = match fault {
                     Some(Fault::Refused) => return Err(INVALID),
                     Some(Fault::OtherKey) => &[7],
-                    None => asked.bytes(),
+                    None => requested.bytes(),
                 };
                 let (shared, public) = Shared::agree(theirs);
                 self.shared = Some(shared);

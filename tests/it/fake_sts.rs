@@ -87,8 +87,8 @@ impl Request {
 }
 
 fn answer(request: &Request, number: usize, scripted: Option<Answer>) -> Reply {
-    let asked = request.fields.get("DurationSeconds").and_then(|text| text.parse().ok());
-    let answer = scripted.unwrap_or(Answer::Keys(Duration::from_secs(asked.unwrap_or(3600))));
+    let requested = request.fields.get("DurationSeconds").and_then(|text| text.parse().ok());
+    let answer = scripted.unwrap_or(Answer::Keys(Duration::from_secs(requested.unwrap_or(3600))));
     let (status, body) = match answer {
         Answer::Keys(life) => (200, keys(request, number, life)),
         Answer::Refusal(status, code, message) => (status, refusal(code, message)),

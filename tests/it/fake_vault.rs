@@ -64,7 +64,7 @@ impl FakeVault {
     }
 
     /// The last part of each request's path.
-    pub fn asked(&self) -> Vec<String> {
+    pub fn request_paths(&self) -> Vec<String> {
         let path = |request: &Request| request.line.split(' ').nth(1).unwrap().to_owned();
         let last = |path: String| path.rsplit('/').next().unwrap().to_owned();
         self.requests().iter().map(|request| last(path(request))).collect()

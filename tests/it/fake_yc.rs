@@ -11,13 +11,13 @@ use crate::sandbox::{PROGRAM, Sandbox};
 pub struct FakeYc {
     pub path: PathBuf,
     calls: PathBuf,
-    manner: PathBuf,
+    mode: PathBuf,
 }
 
 const SCRIPT: &str = r#"#!/bin/sh
 echo "$@" >>"$HOME/yc-calls"
 [ -n "$YC_IAM_TOKEN" ] && echo "with the given IAM token" >>"$HOME/yc-calls"
-[ -e "$HOME/yc-manner" ] && . "$HOME/yc-manner"
+[ -e "$HOME/yc-mode" ] && . "$HOME/yc-mode"
 if [ -n "$YC_IAM_TOKEN" ]; then who=--identity=iam-token; else who=--key-file=$HOME/key.json; fi
 unset YC_ID_TOKEN_IDENTITY YC_ID_TOKEN_ID_TOKEN_ROUTE YC_ID_TOKEN_KEY_FILE YC_TOKEN
 unset YC_ID_TOKEN_IMPERSONATE_SERVICE_ACCOUNT YC_ID_TOKEN_PROFILE YC_ID_TOKEN_AUDIENCE
@@ -40,7 +40,7 @@ impl FakeYc {
         let token = sandbox.cloud.issue_iam_token(&sandbox.account);
         sandbox.write_secret("iam-token-of-yc", &token);
         let home = sandbox.home();
-        Self { path, calls: home.join("yc-calls"), manner: home.join("yc-manner") }
+        Self { path, calls: home.join("yc-calls"), mode: home.join("yc-mode") }
     }
 
     /// Its calls so far, without the program's name.
@@ -50,7 +50,7 @@ impl FakeYc {
     }
 
     /// Shell commands that it runs first.
-    pub fn behave(&self, manner: &str) {
-        fs::write(&self.manner, manner).unwrap();
+    pub fn behave(&self, mode: &str) {
+        fs::write(&self.mode, mode).unwrap();
     }
 }

@@ -222,9 +222,13 @@ fn any_failing_system_call_on_the_cache_still_gives_a_token() {
         }
         // With all that the failed run left behind, and no more failures.
         assert_is_token(&sandbox, sandbox.run(TOKEN));
-        let asked = sandbox.cloud.count(Route::TokenExchange);
+        let requested = sandbox.cloud.count(Route::TokenExchange);
         assert_is_token(&sandbox, sandbox.run(TOKEN));
-        assert_eq!(sandbox.cloud.count(Route::TokenExchange), asked, "{name} {nth}: it is cached");
+        assert_eq!(
+            sandbox.cloud.count(Route::TokenExchange),
+            requested,
+            "{name} {nth}: it is cached"
+        );
     }
     println!("{} system calls on the cache, {injected} failures: a token each time", calls.len());
 }
@@ -301,9 +305,9 @@ fn two_versions_of_the_program_can_share_a_folder() {
         fs::write(other, "of another version").unwrap();
         fs::set_permissions(other, fs::Permissions::from_mode(0o600)).unwrap();
     }
-    let asked = sandbox.cloud.count(Route::TokenExchange);
+    let requested = sandbox.cloud.count(Route::TokenExchange);
     assert_is_token(&sandbox, sandbox.run(TOKEN));
-    assert_eq!(sandbox.cloud.count(Route::TokenExchange), asked);
+    assert_eq!(sandbox.cloud.count(Route::TokenExchange), requested);
     assert_is_token(&sandbox, sandbox.run(&[TOKEN, &["--force-refresh"]].concat()));
     for other in &others {
         assert_eq!(fs::read_to_string(other).unwrap(), "of another version");

@@ -129,15 +129,19 @@ fn a_job_of_github_actions_needs_no_secret() {
     sandbox
         .run(&["token", "--identity=github-actions:https://aud.example", "--force-refresh"])
         .ok();
-    let asked = github.requests();
-    let authorization = |at: usize| asked[at].headers["authorization"].as_str();
+    let requested = github.requests();
+    let authorization = |at: usize| requested[at].headers["authorization"].as_str();
     assert_eq!(
-        asked[0].line,
+        requested[0].line,
         "GET /token/job?api-version=2.0&audience=https%3A%2F%2Fgithub.com%2Fme HTTP/1.1"
     );
     assert_eq!(authorization(0), "Bearer the-request-token-of-a-job");
-    assert!(asked[1].line.contains("audience=https%3A%2F%2Faud.example"), "{}", asked[1].line);
-    assert_eq!(asked.len(), 2);
+    assert!(
+        requested[1].line.contains("audience=https%3A%2F%2Faud.example"),
+        "{}",
+        requested[1].line
+    );
+    assert_eq!(requested.len(), 2);
 
     // Another job on the same machine has another identity.
     sandbox.keep_secret("the-request-token-of-another-job");

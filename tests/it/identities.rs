@@ -140,7 +140,7 @@ fn an_iam_token_in_the_environment_or_a_file_works() {
         assert_eq!(claims(sandbox.finish(environment).ok().trim())["aud"], variable);
     }
     assert_eq!(sandbox.cloud.count(Route::IamToken), 0);
-    assert!(sandbox.entries("iam-token").is_empty(), "a token that was given is not cached");
+    assert!(sandbox.entries("iam-token").is_empty(), "a given token is not cached");
 }
 
 #[test]

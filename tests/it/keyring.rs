@@ -225,7 +225,7 @@ fn a_key_that_cannot_be_replaced_stays() {
 fn an_unanswered_prompt_has_its_own_error() {
     let (sandbox, service) = with_items_locked();
     sandbox.run(IMPORT).ok();
-    for (answer, problem, cure) in [
+    for (answer, problem, fix) in [
         (Answer::None, "the keyring's prompt was not answered within 1 s", "answer"),
         (Answer::Decline, "access was declined in the keyring's prompt", "allow"),
     ] {
@@ -233,7 +233,7 @@ fn an_unanswered_prompt_has_its_own_error() {
         let (message, hint) = sign(&sandbox).fails(3, "E_KEYRING_LOCKED");
         assert_eq!(message, format!("cannot read the key `robot` from the keyring: {problem}"));
         assert!(sandbox.log().contains("INFO the keyring shows a prompt"));
-        assert!(hint.contains(cure) && hint.ends_with("`--key-file`"), "{hint}");
+        assert!(hint.contains(fix) && hint.ends_with("`--key-file`"), "{hint}");
         service.answer(Prompt::Unlock, Answer::Allow);
         service.answer(Prompt::Delete, answer);
         let removal = sandbox.run(&["key", "remove", "robot", "--timeout", "1s"]);

@@ -63,9 +63,9 @@ fn the_requested_version_is_returned() {
         V1,
         "without a request: the JavaScript client sets no variable"
     );
-    for asked in [V1, V1BETA1] {
-        sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({ "interactive": false })));
-        assert_eq!(version(&sandbox, &[]), asked);
+    for requested in [V1, V1BETA1] {
+        sandbox.set("KUBERNETES_EXEC_INFO", exec_info(requested, &json!({ "interactive": false })));
+        assert_eq!(version(&sandbox, &[]), requested);
     }
     assert_eq!(version(&sandbox, &["--api-version", "v1"]), V1, "the flag wins");
     assert_eq!(version(&sandbox, &["--api-version", V1]), V1);
@@ -75,14 +75,14 @@ fn the_requested_version_is_returned() {
 #[test]
 fn an_unknown_version_is_rejected_in_one_line() {
     let mut sandbox = Sandbox::new();
-    for asked in ["client.authentication.k8s.io/v1alpha1", "example.io/v1", "v1"] {
-        sandbox.set("KUBERNETES_EXEC_INFO", exec_info(asked, &json!({})));
+    for requested in ["client.authentication.k8s.io/v1alpha1", "example.io/v1", "v1"] {
+        sandbox.set("KUBERNETES_EXEC_INFO", exec_info(requested, &json!({})));
         let (message, hint) =
             sandbox.run(&["kubectl", "--audience", AUDIENCE]).fails(3, "E_EXEC_INFO");
         assert_eq!(
             message,
             format!(
-                "KUBERNETES_EXEC_INFO requests apiVersion `{asked}`, which this program does not support"
+                "KUBERNETES_EXEC_INFO requests apiVersion `{requested}`, which this program does not support"
             )
         );
         assert!(hint.contains(V1));

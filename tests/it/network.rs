@@ -17,7 +17,7 @@ fn body(status: u16, content_type: &str, body: &str) -> Fault {
 #[test]
 fn answers_that_are_not_from_the_cloud_are_identified() {
     let elsewhere = || Fault::Redirect("http://portal.example/login?secret=1".into());
-    for (fault, code, problem, cure) in [
+    for (fault, code, problem, fix) in [
         (Fault::Html, "E_FOREIGN_ANSWER", "answered 200 with a web page", "sign in to the network"),
         (
             body(403, "text/html", "<html>blocked"),
@@ -61,7 +61,7 @@ fn answers_that_are_not_from_the_cloud_are_identified() {
             sandbox.cloud.always(route, Some(fault.clone()));
             let (message, hint) = sandbox.run(TOKEN).fails(6, code);
             assert!(message.contains(problem), "{message}");
-            assert!(hint.contains(cure), "{hint}");
+            assert!(hint.contains(fix), "{hint}");
             assert_eq!(sandbox.cloud.count(route), 1, "a retry would not help: {message}");
         }
     }
@@ -105,14 +105,14 @@ fn retry_after_is_honoured_within_the_deadline_and_reported_beyond_it() {
     let sandbox = Sandbox::new();
     sandbox.cloud.script(Route::TokenExchange, [wait("1")]);
     sandbox.run(TOKEN).ok();
-    let asked: Vec<_> = sandbox
+    let requested: Vec<_> = sandbox
         .cloud
         .requests()
         .into_iter()
         .filter(|request| request.route == Route::TokenExchange)
         .collect();
     assert!(
-        asked[1].at.duration_since(asked[0].at).as_millis() >= 1000,
+        requested[1].at.duration_since(requested[0].at).as_millis() >= 1000,
         "not before the server wants it"
     );
 

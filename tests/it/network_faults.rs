@@ -316,11 +316,11 @@ fn a_failing_proxy_is_distinguished_from_the_server() {
             "`http://host:port`",
         ),
     ];
-    each(cases, |(proxy, code, problem, cure)| {
+    each(cases, |(proxy, code, problem, fix)| {
         let sandbox = Sandbox::with_tls();
         let (message, hint) = sandbox.run(&[TOKEN, &["--proxy", proxy]].concat()).fails(6, code);
         assert!(message.contains(problem), "{proxy}: {message}");
-        assert!(hint.contains(cure), "{proxy}: {hint}");
+        assert!(hint.contains(fix), "{proxy}: {hint}");
         assert_eq!(sandbox.cloud.connections(), 0, "never past the proxy");
     });
 }

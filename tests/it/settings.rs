@@ -35,10 +35,10 @@ fn flag_beats_environment_beats_profile_beats_defaults() {
 #[test]
 fn the_configuration_file_can_be_anywhere() {
     let mut sandbox = Sandbox::new();
-    let elsewhere = sandbox.write("etc/our.toml", "[defaults]\naudience = \"elsewhere\"\n");
-    assert_eq!(audience(&sandbox, &["--config", elsewhere.to_str().unwrap()]), "elsewhere");
-    sandbox.set("YC_ID_TOKEN_CONFIG", elsewhere);
-    assert_eq!(audience(&sandbox, &[]), "elsewhere");
+    let other = sandbox.write("etc/own.toml", "[defaults]\naudience = \"other\"\n");
+    assert_eq!(audience(&sandbox, &["--config", other.to_str().unwrap()]), "other");
+    sandbox.set("YC_ID_TOKEN_CONFIG", other);
+    assert_eq!(audience(&sandbox, &[]), "other");
     sandbox.set("YC_ID_TOKEN_CONFIG", "absent.toml");
     let (message, _) = sandbox.run(&["token"]).fails(3, "E_UNREADABLE");
     assert_eq!(

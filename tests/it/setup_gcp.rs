@@ -293,7 +293,7 @@ fn a_credential_configuration_requires_googles_endpoint_type() {
     for (table, words) in [
         ("type = \"token\"", "is for endpoints of the type `gcp-url`"),
         ("type = \"gcp-url\"\nsecret_file = \"s\"", "not both"),
-        ("type = \"gcp-url\"", "has no header Authorization with a secret"),
+        ("type = \"gcp-url\"", "has no `Authorization` header with a secret"),
     ] {
         sandbox.configure(&format!(
             "[[agent.endpoints]]\n{table}\nlisten = \"127.0.0.1:{}\"\naudiences = [\"a\"]\ncredential_file = \"~/google.json\"\n",

@@ -35,14 +35,14 @@ fn a_servers_own_certificate_is_accepted_as_the_ca_file() {
 
 #[test]
 fn a_trusted_certificate_must_be_valid_and_match_the_name() {
-    for (certificate, problem, cure) in [
+    for (certificate, problem, fix) in [
         ("expired leaf itself", "has expired by this machine's clock", "check this machine's date"),
         ("other leaf itself", "is for another name", "subject alternative name"),
     ] {
         let (outcome, _sandbox) = run(certificate, "as it is");
         let (message, hint) = outcome.fails(6, "E_TLS");
         assert!(message.contains(problem), "{certificate}: {message}");
-        assert!(hint.contains(cure), "{certificate}: {hint}");
+        assert!(hint.contains(fix), "{certificate}: {hint}");
     }
 }
 

@@ -116,7 +116,7 @@ fn after_half_its_lease_a_token_is_refreshed_in_the_background() {
     sandbox.age("vault-token", Duration::from_secs(700));
     let command = ["vault", "exec", "--", "printenv", "VAULT_TOKEN"];
     assert_eq!(sandbox.run(&command).ok(), format!("{}\n", token(2)));
-    assert_eq!(vault.asked(), ["login", "login"]);
+    assert_eq!(vault.request_paths(), ["login", "login"]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_token_with_a_use_limit_is_never_shared_or_looked_up() {
     sandbox.may_hold_secrets(&sandbox.home().join(".vault-token"));
     let text_printed = sandbox.run(&["vault", "login"]).ok();
     assert!(text_printed.contains("uses       2, so it is not cached\n"), "{text_printed}");
-    assert_eq!(vault.asked(), ["login", "login", "login"]);
+    assert_eq!(vault.request_paths(), ["login", "login", "login"]);
     sandbox.run(&["vault", "status"]).fails(3, "E_MISSING");
 }
 
@@ -236,7 +236,7 @@ fn settings_beat_the_clients_variables_which_keep_their_meaning() {
     };
     sandbox.set("VAULT_NAMESPACE", "theirs/");
     assert_eq!(namespace(&sandbox, &[]).as_deref(), Some("theirs"));
-    assert_eq!(namespace(&sandbox, &["--namespace=ours"]).as_deref(), Some("ours"));
+    assert_eq!(namespace(&sandbox, &["--namespace=team"]).as_deref(), Some("team"));
     sandbox.set("BAO_NAMESPACE", "");
     assert_eq!(namespace(&sandbox, &[]), None);
 }

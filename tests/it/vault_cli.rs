@@ -20,7 +20,7 @@ fn helper(sandbox: &Sandbox) -> PathBuf {
     link
 }
 
-fn ask(sandbox: &Sandbox, request: &str) -> Outcome {
+fn run_helper(sandbox: &Sandbox, request: &str) -> Outcome {
     let mut command = sandbox.other_command(helper(sandbox));
     command.arg(request);
     sandbox.finish(command)
@@ -95,18 +95,18 @@ fn a_token_revoked_by_the_server_is_replaced_once() {
     let vault = FakeVault::start(&mut sandbox);
     let forgotten = || Answer::Refusal(403, "permission denied");
     sandbox.run(&["vault", "login"]).ok();
-    assert_eq!(vault.asked(), ["login"], "a new one is not doubted");
+    assert_eq!(vault.request_paths(), ["login"], "a new one is not doubted");
     sandbox.run(&["vault", "login"]).ok();
-    assert_eq!(vault.asked(), ["login", "lookup-self"]);
+    assert_eq!(vault.request_paths(), ["login", "lookup-self"]);
     vault.script([forgotten()]);
     sandbox.run(&["vault", "login"]).ok();
-    assert_eq!(vault.asked()[2..], ["lookup-self", "login"]);
+    assert_eq!(vault.request_paths()[2..], ["lookup-self", "login"]);
     assert_eq!(stored(&sandbox, ".vault-token"), token(4));
     assert_eq!(sandbox.run(&["vault", "token"]).ok(), format!("{}\n", token(4)));
 
     vault.script([forgotten(), forgotten()]);
     sandbox.run(&["vault", "login"]).fails(5, "E_CONSUMER_DENIED");
-    assert_eq!(vault.asked()[4..], ["lookup-self", "login"], "once, not for ever");
+    assert_eq!(vault.request_paths()[4..], ["lookup-self", "login"], "once, not for ever");
 }
 
 #[test]
@@ -145,16 +145,16 @@ fn the_token_helper_logs_in_once_and_prints_the_bare_token() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     for _ in 0..3 {
-        assert_eq!(ask(&sandbox, "get").ok(), token(1), "no newline");
+        assert_eq!(run_helper(&sandbox, "get").ok(), token(1), "no newline");
     }
     assert_eq!(sandbox.run(&["vault", "token-helper", "get"]).ok(), token(1));
     assert_eq!(vault.logins(), 1);
-    assert_eq!(ask(&sandbox, "erase").ok(), "");
+    assert_eq!(run_helper(&sandbox, "erase").ok(), "");
     assert_eq!(sandbox.entries("vault-token").len(), 0);
-    assert_eq!(ask(&sandbox, "get").ok(), token(2));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(2));
     vault.script([Answer::Refusal(400, "role \"robot\" could not be found")]);
-    assert_eq!(ask(&sandbox, "erase").ok(), "");
-    ask(&sandbox, "get").fails(5, "E_CONSUMER_REFUSED");
+    assert_eq!(run_helper(&sandbox, "erase").ok(), "");
+    run_helper(&sandbox, "get").fails(5, "E_CONSUMER_REFUSED");
 }
 
 #[test]
@@ -163,40 +163,40 @@ fn a_token_stored_by_the_cli_wins_until_erase_or_login() {
     let vault = FakeVault::start(&mut sandbox);
     sandbox.keep_secret("hvs.mine");
     assert_eq!(store(&sandbox, "hvs.mine").ok(), "");
-    assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "hvs.mine");
     assert_eq!(vault.logins(), 0);
     let printed = sandbox.run(&["vault", "status"]).ok();
     assert!(printed.contains("one that was stored"), "{printed}");
-    assert_eq!(vault.asked(), [""; 0], "it may be for so many uses");
+    assert_eq!(vault.request_paths(), [""; 0], "it may be for so many uses");
     sandbox.set("VAULT_NAMESPACE", "other");
-    assert_eq!(ask(&sandbox, "get").ok(), token(1), "it is for one server and namespace");
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(1), "it is for one server and namespace");
     sandbox.unset("VAULT_NAMESPACE");
-    assert_eq!(ask(&sandbox, "erase").ok(), "");
-    assert_eq!(ask(&sandbox, "get").ok(), token(2));
+    assert_eq!(run_helper(&sandbox, "erase").ok(), "");
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(2));
 
     store(&sandbox, "hvs.mine\n").ok();
-    assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "hvs.mine");
     sandbox.write(".vault", &format!("token_helper = \"{}\"\n", helper(&sandbox).display()));
     let printed = sandbox.run(&["vault", "login"]).ok();
     assert!(
         printed.contains("stored     for the token helper, which is yc-id-token\n"),
         "{printed}"
     );
-    assert_eq!(ask(&sandbox, "get").ok(), token(2));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(2));
     assert!(!sandbox.home().join(".vault-token").exists());
 
     // With flags that the helper is not run with.
     let printed = sandbox.run(&["vault", "login", "--role=other"]).ok();
     assert!(printed.contains("which is yc-id-token, until it expires\n"), "{printed}");
-    assert_eq!(ask(&sandbox, "get").ok(), token(4));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(4));
     let printed = sandbox.run(&["vault", "status", "--role=other"]).ok();
     assert!(printed.contains("accessor   accessor-4\n"), "{printed}");
     sandbox.run(&["vault", "revoke", "--role=other"]).ok();
-    assert_eq!(ask(&sandbox, "get").ok(), token(2), "it is not returned any more");
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(2), "it is not returned any more");
     sandbox.run(&["vault", "login", "--role=other"]).ok();
-    assert_eq!(ask(&sandbox, "get").ok(), token(7));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(7));
     sandbox.age("vault-override", Duration::from_secs(1300));
-    assert_eq!(ask(&sandbox, "get").ok(), token(2));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(2));
 
     for bad in ["", "two words", "line\nline"] {
         store(&sandbox, bad).fails(2, "E_USAGE");
@@ -210,15 +210,19 @@ fn a_token_is_not_returned_for_another_server() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
-    assert_eq!(ask(&sandbox, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(1));
     // As `bao -address` sets it for its helper.
     sandbox.set("BAO_ADDR", "https://other.example:8200");
-    assert_eq!(ask(&sandbox, "get").ok(), "", "there is none, and the CLI can still log in there");
+    assert_eq!(
+        run_helper(&sandbox, "get").ok(),
+        "",
+        "there is none, and the CLI can still log in there"
+    );
     sandbox.keep_secret("hvs.mine");
     store(&sandbox, "hvs.mine").ok();
-    assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "hvs.mine");
     sandbox.set("BAO_ADDR", format!("{}/", vault.url()));
-    assert_eq!(ask(&sandbox, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, "get").ok(), token(1));
     assert_eq!(vault.logins(), 1);
 }
 
@@ -229,8 +233,8 @@ fn a_cli_on_a_local_socket_gets_no_token() {
     for variable in ["VAULT_ADDR", "BAO_ADDR", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"] {
         let before = sandbox.get(variable);
         sandbox.set(variable, "unix:///run/vault/agent.sock");
-        assert_eq!(ask(&sandbox, "get").ok(), "", "{variable}");
-        assert_eq!(ask(&sandbox, "erase").ok(), "", "{variable}");
+        assert_eq!(run_helper(&sandbox, "get").ok(), "", "{variable}");
+        assert_eq!(run_helper(&sandbox, "erase").ok(), "", "{variable}");
         match before {
             Some(before) => sandbox.set(variable, before),
             None => sandbox.unset(variable),
@@ -241,23 +245,23 @@ fn a_cli_on_a_local_socket_gets_no_token() {
     for variable in ["VAULT_ADDR", "BAO_ADDR"] {
         sandbox.set(variable, "http://localhost");
     }
-    assert_eq!(ask(&sandbox, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "");
     sandbox.keep_secret("hvs.by-socket");
     store(&sandbox, "hvs.by-socket").ok();
-    assert_eq!(ask(&sandbox, "get").ok(), "hvs.by-socket");
-    assert_eq!(ask(&sandbox, "erase").ok(), "");
-    assert_eq!(ask(&sandbox, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "hvs.by-socket");
+    assert_eq!(run_helper(&sandbox, "erase").ok(), "");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "");
     sandbox.set("VAULT_ADDR", before);
     // With a configured server, the helper stores the CLI's tokens for it.
     sandbox.configure(&format!("[defaults.vault]\naddress = \"{}\"\n", vault.url()));
     sandbox.set("BAO_ADDR", "unix:///run/vault/agent.sock");
-    assert_eq!(ask(&sandbox, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "");
     sandbox.keep_secret("hvs.mine");
     store(&sandbox, "hvs.mine").ok();
-    assert_eq!(ask(&sandbox, "get").ok(), "hvs.mine");
-    ask(&sandbox, "erase").ok();
-    assert_eq!(ask(&sandbox, "get").ok(), "");
-    assert_eq!(vault.asked(), [""; 0]);
+    assert_eq!(run_helper(&sandbox, "get").ok(), "hvs.mine");
+    run_helper(&sandbox, "erase").ok();
+    assert_eq!(run_helper(&sandbox, "get").ok(), "");
+    assert_eq!(vault.request_paths(), [""; 0]);
 }
 
 #[test]
@@ -277,7 +281,7 @@ fn the_cli_can_unseal_a_server_with_this_helper() {
     let mut sandbox = Sandbox::new();
     let vault = FakeVault::start(&mut sandbox);
     vault.script((0..3).map(|_| Answer::Refusal(503, "Vault is sealed")));
-    assert_eq!(ask(&sandbox, "get").ok(), "", "it requests a token before it does anything");
+    assert_eq!(run_helper(&sandbox, "get").ok(), "", "it requests a token before it does anything");
     let (text, hint) = sandbox.run(&["vault", "token"]).fails(6, "E_CONSUMER_SEALED");
     assert!(text.ends_with("Vault is sealed") && hint.contains("unseal"), "{text}\n{hint}");
 }
@@ -298,7 +302,7 @@ fn a_stored_token_does_not_outlive_its_revocation() {
     assert_eq!(sandbox.entries("vault-token").len(), 0);
 
     sandbox.run(&["vault", "token"]).ok();
-    sandbox.write(".vault-token", "hvs.somebody-elses");
+    sandbox.write(".vault-token", "hvs.another-users");
     vault.script([Answer::Refusal(403, "permission denied")]);
     assert_eq!(sandbox.run(&["vault", "revoke"]).ok(), "it had been revoked before\n");
     assert!(file.exists(), "it is another token");

@@ -84,11 +84,11 @@ fn a_revoked_token_belongs_to_the_command_alone() {
     sandbox.run(&["vault", "token"]).ok();
     let run = |script: &str| sandbox.run(&["vault", "exec", "--revoke", "--", "sh", "-c", script]);
     assert_eq!(run("printf %s \"$VAULT_TOKEN\"").ok(), token(2), "not the one that is shared");
-    assert_eq!(vault.asked(), ["login", "login", "revoke-self"]);
+    assert_eq!(vault.request_paths(), ["login", "login", "revoke-self"]);
     assert_eq!(vault.requests()[2].headers["x-vault-token"], token(2));
     assert_eq!(run("exit 42").status.code(), Some(42));
     assert_eq!(run("kill -KILL $$").status.code(), Some(128 + 9), "as a shell reports it");
-    assert_eq!(vault.asked()[3..], ["login", "revoke-self"].repeat(2));
+    assert_eq!(vault.request_paths()[3..], ["login", "revoke-self"].repeat(2));
     assert_eq!(sandbox.run(&["vault", "token"]).ok(), format!("{}\n", token(1)));
 
     // A token that cannot be revoked is reported before the command runs, a failed revocation after it.
@@ -105,7 +105,7 @@ fn a_revoked_token_belongs_to_the_command_alone() {
     run("true").ok();
     let no_command = ["vault", "exec", "--revoke", "--", "no-such-command"];
     sandbox.run(&no_command).fails(127, "E_NO_COMMAND");
-    assert_eq!(vault.asked().last().unwrap(), "revoke-self", "no process can use it");
+    assert_eq!(vault.request_paths().last().unwrap(), "revoke-self", "no process can use it");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn signals_reach_the_command_and_the_token_is_still_revoked() {
         eventually("the command runs", || ready.exists());
         kill(&child, signal);
         assert_eq!(sandbox.outcome(child).status.code(), Some(code), "{signal}");
-        assert_eq!(vault.asked()[number * 2..], ["login", "revoke-self"], "{signal}");
+        assert_eq!(vault.request_paths()[number * 2..], ["login", "revoke-self"], "{signal}");
     }
     // A command that such a signal ends.
     let ready = sandbox.home().join("ready");
@@ -133,7 +133,7 @@ fn signals_reach_the_command_and_the_token_is_still_revoked() {
     eventually("the command runs", || ready.exists());
     kill(&child, "TERM");
     assert_eq!(sandbox.outcome(child).status.code(), Some(128 + 15));
-    assert_eq!(vault.asked().last().unwrap(), "revoke-self");
+    assert_eq!(vault.request_paths().last().unwrap(), "revoke-self");
 }
 
 fn start(sandbox: &Sandbox, script: &str) -> Child {

@@ -18,7 +18,7 @@ fn helper(sandbox: &Sandbox, name: &str) -> PathBuf {
 }
 
 /// Runs a helper as the CLI does.
-fn ask(sandbox: &Sandbox, helper: &Path, request: &str) -> Outcome {
+fn run_helper(sandbox: &Sandbox, helper: &Path, request: &str) -> Outcome {
     let mut command = sandbox.other_command(helper);
     command.arg(request);
     sandbox.finish(command)
@@ -68,7 +68,7 @@ fn a_helper_is_installed_and_every_trace_of_it_removed() {
     for part in [link.to_str().unwrap(), PROGRAM, "/.vault", "/.bao", line(&link).trim()] {
         assert!(printed.contains(part), "{part}: {printed}");
     }
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     let again = install(&sandbox, &[]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
 
@@ -104,7 +104,7 @@ fn conflicts_with_the_helper_are_reported_and_left_unchanged() {
     install(&["--remove"]).fails(1, "E_OUTPUT");
     assert_eq!(fs::read_to_string(&link).unwrap(), "someone's");
 
-    // A configuration file that is a link elsewhere stays a link.
+    // A configuration file that is a link stays a link.
     fs::remove_file(&link).unwrap();
     let dotfiles = sandbox.write("dotfiles/bao", "");
     std::os::unix::fs::symlink(&dotfiles, sandbox.home().join(".bao")).unwrap();
@@ -121,9 +121,9 @@ fn a_helper_keeps_its_profile_despite_variables() {
     let link = helper(&sandbox, "yc-id-token-vault-one");
     install(&sandbox, &["--profile=one"]).ok();
     assert_eq!(read(&sandbox, ".vault").unwrap(), line(&link));
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     sandbox.set("YC_ID_TOKEN_PROFILE", "two");
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(servers.each_ref().map(FakeVault::logins), [1, 0]);
     let login: serde_json::Value = serde_json::from_str(&servers[0].requests()[0].body).unwrap();
     assert_eq!(login["role"], "one");
@@ -153,15 +153,15 @@ fn a_helper_keeps_its_profile_despite_variables() {
         assert!(printed.contains(&part), "{part}: {printed}");
     }
     assert!(fs::symlink_metadata(&link).is_err());
-    assert_eq!(ask(&sandbox, &other, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &other, "get").ok(), token(1));
     assert_eq!(servers[1].logins(), 1);
 
     // The error names the command for that profile.
     sandbox.configure(&profile("two", "ftp://v.example", ""));
-    let (text, _) = ask(&sandbox, &other, "get").fails(3, "E_ENDPOINT");
+    let (text, _) = run_helper(&sandbox, &other, "get").fails(3, "E_ENDPOINT");
     assert!(text.contains("ftp://v.example"), "{text}");
     sandbox.configure("");
-    let (text, _) = ask(&sandbox, &other, "get").fails(3, "E_CONFIG");
+    let (text, _) = run_helper(&sandbox, &other, "get").fails(3, "E_CONFIG");
     assert!(text.contains("there is no profile `two`"), "{text}");
     // It can be removed without its profile too.
     install(&sandbox, &["--remove"]).ok();
@@ -180,7 +180,7 @@ fn a_helper_for_another_configuration_path_is_a_script() {
     let script = helper(&sandbox, "yc-id-token-vault-one");
     assert!(printed.contains("which is a script that runs "), "{printed}");
     assert_eq!(fs::symlink_metadata(&script).unwrap().permissions().mode() & 0o777, 0o755);
-    assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &script, "get").ok(), token(1));
     let again = install(&sandbox, &["--profile=one", &flag]).ok();
     assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
     let login = sandbox.run(&["vault", "login", "--profile=one", &flag]).ok();
@@ -196,7 +196,7 @@ fn a_helper_for_another_configuration_path_is_a_script() {
     let config = sandbox.configure(&profile("one", &vault.url(), ""));
     install(&sandbox, &["--profile=one", &format!("--config={}", config.display())]).ok();
     assert!(fs::symlink_metadata(&script).unwrap().is_symlink());
-    assert_eq!(ask(&sandbox, &script, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &script, "get").ok(), token(1));
     install(&sandbox, &["--profile=one", &flag]).ok();
     let printed = install(&sandbox, &["--profile=one", &flag, "--remove"]).ok();
     assert!(printed.lines().all(|line| line.starts_with("removed ")), "{printed}");
@@ -225,7 +225,7 @@ fn a_setting_that_a_helper_cannot_store_is_an_error() {
     sandbox.set("YC_ID_TOKEN_TIMEOUT", "10s");
     let link = sandbox.home().join("yc-id-token-vault-two");
     install(&sandbox, &[&format!("--link={}", link.display())]).ok();
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn the_profile_of_the_clis_server_is_used() {
     let link = helper(&sandbox, "yc-id-token-vault-one");
     let logins = || servers.each_ref().map(FakeVault::logins);
     sandbox.set("VAULT_ADDR", servers[1].url() + "/");
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(logins(), [0, 1]);
     let printed = sandbox.run(&["vault", "login", "--profile=two"]).ok();
     assert!(
@@ -244,23 +244,23 @@ fn the_profile_of_the_clis_server_is_used() {
         "{printed}"
     );
     // The token that the CLI erased belongs to that server.
-    ask(&sandbox, &link, "erase").ok();
-    let next = ask(&sandbox, &link, "get").ok();
+    run_helper(&sandbox, &link, "erase").ok();
+    let next = run_helper(&sandbox, &link, "get").ok();
     assert_eq!(logins(), [0, 2]);
     // The background refresh is for the same token.
     sandbox.age("vault-token", Duration::from_secs(700));
     sandbox.let_half_a_minute_pass("vault-token");
-    assert_eq!(ask(&sandbox, &link, "get").ok(), next);
-    eventually("there is another", || ask(&sandbox, &link, "get").ok() != next);
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), next);
+    eventually("there is another", || run_helper(&sandbox, &link, "get").ok() != next);
     assert_eq!(logins(), [0, 3]);
     // As `bao -address` sets it for its helper.
     sandbox.set("BAO_ADDR", servers[0].url());
-    ask(&sandbox, &link, "get").ok();
+    run_helper(&sandbox, &link, "get").ok();
     assert_eq!(logins(), [1, 3]);
 
     sandbox.set("BAO_ADDR", "https://other.example:8200");
     log(&sandbox);
-    assert_eq!(ask(&sandbox, &link, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), "");
     let printed = log(&sandbox);
     assert!(printed.contains("0 profiles are for https://other.example:8200"), "{printed}");
     let found = sandbox.run(&["doctor", "vault", "--profile=one"]).stdout;
@@ -272,12 +272,12 @@ fn the_profile_of_the_clis_server_is_used() {
             + &profile("three", &servers[1].url(), "")),
     );
     sandbox.set("BAO_ADDR", servers[1].url());
-    assert_eq!(ask(&sandbox, &link, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), "");
     let found = sandbox.run(&["doctor", "vault", "--profile=one"]).stdout;
     assert!(found.contains("it could be `three` or `two`"), "{found}");
     // An address that takes precedence over every profile does not make it another server.
     sandbox.set("YC_ID_TOKEN_VAULT_ADDRESS", servers[0].url());
-    assert_eq!(ask(&sandbox, &link, "get").ok(), "");
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), "");
     assert_eq!(logins(), [1, 3]);
 }
 
@@ -314,7 +314,7 @@ fn shown_commands_have_the_profile_of_the_helper() {
     let (mut sandbox, servers) = two_servers();
     install(&sandbox, &["--profile=one"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-one");
-    let (_, hint) = ask(&sandbox, &link, "status").fails(3, "E_MISSING");
+    let (_, hint) = run_helper(&sandbox, &link, "status").fails(3, "E_MISSING");
     assert_eq!(hint, "get one with `yc-id-token vault login --profile=one`");
     sandbox.set("VAULT_ADDR", servers[0].url());
     sandbox.keep_secret("hvs.mine");
@@ -352,14 +352,14 @@ fn a_helper_without_a_profile_takes_that_of_the_server() {
     sandbox.configure(&(profiles.concat() + &profile("one", &one, "") + &profile("two", &two, "")));
     for (server, logins) in [(&one, [1, 0]), (&two, [1, 1])] {
         sandbox.set("VAULT_ADDR", server);
-        assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+        assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
         assert_eq!(servers.each_ref().map(FakeVault::logins), logins);
     }
     // With the variable of that version.
     sandbox.set("YC_ID_TOKEN_PROFILE", "one");
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     sandbox.unset("VAULT_ADDR");
-    assert_eq!(ask(&sandbox, &link, "get").ok(), token(1));
+    assert_eq!(run_helper(&sandbox, &link, "get").ok(), token(1));
     assert_eq!(servers.each_ref().map(FakeVault::logins), [1, 1]);
     // It is replaced by a helper with a profile.
     sandbox.write(".bao", &line(&link));
@@ -377,7 +377,7 @@ fn no_token_is_returned_for_another_namespace() {
     sandbox.configure(&team);
     install(&sandbox, &["--profile=team"]).ok();
     let link = helper(&sandbox, "yc-id-token-vault-team");
-    let get = |sandbox: &Sandbox| ask(sandbox, &link, "get").ok();
+    let get = |sandbox: &Sandbox| run_helper(sandbox, &link, "get").ok();
     assert_eq!(get(&sandbox), token(1), "a flag of the CLI can set the namespace");
     let doctor = |sandbox: &Sandbox| sandbox.run(&["doctor", "vault"]).stdout;
     assert!(doctor(&sandbox).contains("export VAULT_NAMESPACE=team"));

@@ -169,12 +169,12 @@ fn an_iam_token_alone_comes_from_yc_too() {
 #[test]
 fn each_failure_of_yc_is_reported_as_what_it_did() {
     let (sandbox, yc) = sandbox();
-    let fails = |manner: &str, exit: i32, code: &str, reported: &str, cure: &str| {
-        yc.behave(manner);
+    let fails = |mode: &str, exit: i32, code: &str, reported: &str, fix: &str| {
+        yc.behave(mode);
         let arguments = ["token", "--identity=yc-cli", "--force-refresh", "--timeout=2s"];
         let (message, hint) = sandbox.run(&arguments).fails(exit, code);
-        assert!(message.contains(reported), "{manner}: {message}");
-        assert!(hint.contains(cure), "{manner}: {hint}");
+        assert!(message.contains(reported), "{mode}: {message}");
+        assert!(hint.contains(fix), "{mode}: {hint}");
     };
     let denied =
         "echo 'ERROR: rpc error: code = PermissionDenied desc = Permission denied' >&2; exit 1";
@@ -271,10 +271,10 @@ fn a_profile_of_yc_is_read_with_any_content() {
 #[test]
 fn an_unusable_profile_of_yc_is_reported_with_usable_ones() {
     let (sandbox, _yc) = sandbox();
-    let fails = |identity: &str, exit, code: &str, reported: &str, cure: &str| {
+    let fails = |identity: &str, exit, code: &str, reported: &str, fix: &str| {
         let (message, hint) = sandbox.run(&["token", "--identity", identity]).fails(exit, code);
         assert!(message.contains(reported), "{message}");
-        assert!(hint.contains(cure), "{hint}");
+        assert!(hint.contains(fix), "{hint}");
     };
     fails("yc-profile", 3, "E_IDENTITY", "does not exist", "yc init");
     configure_yc(&sandbox, "federation-id: bpf1");

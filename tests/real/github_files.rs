@@ -108,7 +108,7 @@ fn the_token_is_in_a_private_file_by_default() {
     let token = fs::read_to_string(path).unwrap();
     assert_eq!(claims(&token)["aud"], AUDIENCE);
     assert_eq!(claims(&token)["sub"], job.sandbox.account.as_str());
-    assert_eq!(job.masks(), [token], "before it is returned");
+    assert_eq!(job.masks(), [token], "before it is printed");
     assert_eq!((job.output("yandex", "token"), job.variable("YC_ID_TOKEN")), ("", ""));
     assert!(job.github.requests()[0].line.contains("audience=https%3A%2F%2Fgithub.com%2FOWNER"));
 }

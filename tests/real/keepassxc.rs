@@ -133,7 +133,7 @@ fn a_key_in_keepassxc_is_used_once_the_user_allows_it() {
 }
 
 #[test]
-fn a_key_file_is_kept_unless_keepassxc_gives_the_key_to_another_process() {
+fn a_key_file_stays_unless_keepassxc_gives_the_key_to_another_process() {
     let keepassxc = KeePassXc::start(true);
     let (message, hint) = keepassxc.import("4s").fails(3, "E_KEYRING_LOCKED");
     assert!(message.ends_with("prompt was not answered within 4 s"), "{message}");

@@ -226,14 +226,14 @@ fn a_credential_of_many_kilobytes_is_stored_completely() {
 
 /// The errors about an unusable keyring: of an import, of a run that must sign, and of a run that caches its
 /// credentials there, which then sends no request.
-fn assert_reported(sandbox: &Sandbox, problem: &str, cure: &str) {
-    assert_reported_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, cure);
+fn assert_reported(sandbox: &Sandbox, problem: &str, fix: &str) {
+    assert_reported_as(sandbox, [(3, "E_KEYRING"), (7, "E_CACHE")], problem, fix);
 }
 
 /// The same with the exit status and the code of the errors about a key and about the cache.
-fn assert_reported_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, cure: &str) {
+fn assert_reported_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str, fix: &str) {
     let [(key_exit, key_code), (cache_exit, cache_code)] = codes;
-    let asked = sandbox.token_requests();
+    let requested = sandbox.token_requests();
     let mut outcomes = vec![
         (import(sandbox).fails(key_exit, key_code), "keep the key in its file"),
         (cached(sandbox).fails(cache_exit, cache_code), "give `--cache file`"),
@@ -244,9 +244,9 @@ fn assert_reported_as(sandbox: &Sandbox, codes: [(i32, &str); 2], problem: &str,
     }
     for ((message, hint), otherwise) in outcomes {
         assert!(message.ends_with(problem), "{message}");
-        assert!(hint.contains(cure) && hint.contains(otherwise), "{hint}");
+        assert!(hint.contains(fix) && hint.contains(otherwise), "{hint}");
     }
-    assert_eq!(sandbox.token_requests(), asked, "nothing was requested");
+    assert_eq!(sandbox.token_requests(), requested, "nothing was requested");
     assert!(sandbox.entries("").is_empty(), "and nothing is stored in a file instead");
 }
 

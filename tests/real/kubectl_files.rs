@@ -136,7 +136,7 @@ fn type_in(sandbox: &Sandbox, commands: &str) -> String {
     sandbox.finish(shell).ok()
 }
 
-/// Makes the kubeconfig of the page the sandbox's, for this server.
+/// Makes this kubeconfig the sandbox's, for this server.
 fn use_kubeconfig(sandbox: &mut Sandbox, server: &ApiServer) {
     let text = filled_in(&file("kubeconfig.yaml"), SERVER, &server.url);
     let ca = sandbox.write("ca.pem", &server.ca_pem);
@@ -235,7 +235,7 @@ fn the_quick_start_of_the_page_connects_a_cluster() {
 }
 
 #[test]
-fn the_python_client_continues_unauthenticated_as_the_page_describes() {
+fn the_python_client_continues_unauthenticated_as_on_the_page() {
     const WHOAMI: &str = "
 import kubernetes
 kubernetes.config.load_kube_config()

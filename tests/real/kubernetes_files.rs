@@ -249,7 +249,7 @@ fn a_job_runs_the_program_with_the_token_of_its_pod() {
 }
 
 #[test]
-fn a_federation_that_does_not_match_is_reported_as_in_the_page() {
+fn a_federation_mismatch_is_reported_as_on_the_page() {
     let mut sandbox = sandbox();
     let mut pod = pod(&sandbox, "sidecar.yaml");
     set_environment(&mut sandbox, &pod["initContainers"][0]);

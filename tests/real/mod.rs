@@ -45,6 +45,7 @@ mod pages;
 mod programs;
 mod proxies;
 mod proxy_servers;
+mod readme;
 mod reference;
 mod seaweedfs;
 mod setup;

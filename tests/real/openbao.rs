@@ -131,12 +131,12 @@ impl OpenBao {
 
     #[track_caller]
     fn call(&self, method: &str, path: &str, namespace: &str, body: &Value) -> Value {
-        let (status, text) = self.ask(method, path, namespace, body).unwrap();
+        let (status, text) = self.request(method, path, namespace, body).unwrap();
         assert!(matches!(status, 200 | 204), "{method} {path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or_default()
     }
 
-    fn ask(
+    fn request(
         &self,
         method: &str,
         path: &str,
@@ -180,7 +180,7 @@ impl OpenBao {
         // A new mount reports for a moment that it is still being prepared.
         eventually("the secret is stored", || {
             let path = SECRET.replace('/', "/data/");
-            self.ask("POST", &path, namespace, &secret).is_ok_and(|(status, _)| status == 200)
+            self.request("POST", &path, namespace, &secret).is_ok_and(|(status, _)| status == 200)
         });
         let policy = "path \"secret/data/robot\" { capabilities = [\"read\"] }";
         self.admin_in(namespace, "POST", "sys/policies/acl/robot", &json!({ "policy": policy }));
@@ -189,7 +189,7 @@ impl OpenBao {
     /// The number of the server's valid tokens from logins at a mount.
     pub fn leases(&self, mount: &str) -> usize {
         let path = format!("sys/leases/lookup/auth/{mount}/login");
-        let (status, text) = self.ask("LIST", &path, "", &Value::Null).unwrap();
+        let (status, text) = self.request("LIST", &path, "", &Value::Null).unwrap();
         match status {
             404 => 0,
             _ => {
@@ -247,10 +247,10 @@ impl OpenBao {
 
     fn wait_until(&self, what: &str, is_so: impl Fn(u16) -> bool) {
         eventually(what, || {
-            let asked = self.ask("GET", "sys/health", "", &Value::Null);
-            let has_ended = asked.is_err() && self.log().contains("rror initializing listener");
+            let requested = self.request("GET", "sys/health", "", &Value::Null);
+            let has_ended = requested.is_err() && self.log().contains("rror initializing listener");
             assert!(!has_ended, "OpenBao has ended:\n{}", self.log());
-            asked.is_ok_and(|(status, _)| is_so(status))
+            requested.is_ok_and(|(status, _)| is_so(status))
         });
     }
 

@@ -49,10 +49,10 @@ fn a_tls_intercepting_proxy_works_once_its_authority_is_trusted() {
     }
     assert_token(run(&sandbox, &[], &["--ca-file", ca_file, "--proxy", &http]));
     assert_token(run(&sandbox, &[], &["--ca-file", ca_file, "--proxy", &proxy.https()]));
-    let nobody = "http://127.0.0.1:1";
+    let closed = "http://127.0.0.1:1";
     assert_token(run(
         &sandbox,
-        &[("HTTPS_PROXY", nobody)],
+        &[("HTTPS_PROXY", closed)],
         &["--ca-file", ca_file, "--proxy", &http],
     ));
     sandbox.configure(&format!("[profiles.office]\nproxy = \"{http}\"\nca_file = \"{ca_file}\"\n"));
@@ -107,11 +107,11 @@ fn a_proxy_that_cannot_connect_differs_from_a_server_error() {
     let mut sandbox = Sandbox::with_tls();
     let proxy = Mitmproxy::open(&sandbox);
     sandbox.set("SSL_CERT_FILE", proxy.ca_file());
-    let nobody = format!("127.0.0.1:{}", free_port());
-    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", format!("https://{nobody}"));
+    let closed = format!("127.0.0.1:{}", free_port());
+    sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", format!("https://{closed}"));
     for address in [proxy.http(), proxy.socks("socks5")] {
         let (message, hint) = run(&sandbox, &[("ALL_PROXY", &address)], &[]).fails(6, "E_NETWORK");
-        let problem = format!("the proxy did not connect to {nobody}");
+        let problem = format!("the proxy did not connect to {closed}");
         assert!(message.contains(&problem), "{message}");
         assert!(hint.starts_with("check that the proxy lets you reach"), "{hint}");
     }

@@ -69,7 +69,7 @@ fn kubectl_authenticates_after_setup() {
     let sandbox = with_kubectl();
     let server = ApiServer::start(Trust::in_cloud(&sandbox.cloud, "k8s"), &sandbox.cloud);
     add_cluster(&sandbox, "prod", &server);
-    let other = ["config", "set-credentials", "other", "--token=a-token-of-somebody-else"];
+    let other = ["config", "set-credentials", "other", "--token=a-token-of-another-user"];
     sandbox.finish(kubectl(&sandbox, &other)).ok();
 
     let config = sandbox.home().join(".kube/config");
@@ -77,7 +77,7 @@ fn kubectl_authenticates_after_setup() {
     let arguments = ["kubectl", "--audience=k8s", "--apply"];
     let text_printed = setup(&sandbox, &arguments).ok();
     assert!(fs::read_to_string(&config).unwrap().starts_with("# by hand\n"), "{text_printed}");
-    assert!(!text_printed.contains("a-token-of-somebody-else"), "{text_printed}");
+    assert!(!text_printed.contains("a-token-of-another-user"), "{text_printed}");
     assert!(text_printed.ends_with("Try it:\n  kubectl auth whoami\n"), "{text_printed}");
     let seen = format!(
         "It works. `kubectl auth whoami --context=yandex@prod`: the API server sees `cloud-sa:{}`.\n",
@@ -148,8 +148,8 @@ fn an_audience_in_the_clusters_entry_is_left_there() {
     let config = kubeconfig(&sandbox);
     assert_eq!(config["users"][0]["user"]["exec"]["provideClusterInfo"], true);
     assert_eq!(config["contexts"][0]["context"]["namespace"], "ns");
-    let ours = fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
-    assert!(!ours.contains("audience"), "{ours}");
+    let own = fs::read_to_string(sandbox.home().join(".config/yc-id-token/config.toml")).unwrap();
+    assert!(!own.contains("audience"), "{own}");
 }
 
 #[test]
@@ -302,19 +302,19 @@ fn kubectl_reads_a_kubeconfig_of_any_style_after_the_edit() {
         let sandbox = with_kubectl();
         let path = sandbox.write(".kube/config", &before);
         let seen_before = kubeconfig(&sandbox);
-        setup(&sandbox, &["kubectl", "--audience=k8s", "--user=ours", "--apply"]).ok();
+        setup(&sandbox, &["kubectl", "--audience=k8s", "--user=own", "--apply"]).ok();
         let seen = kubeconfig(&sandbox);
         let after = fs::read_to_string(&path).unwrap();
         for list in ["clusters", "users"] {
             let items = |config: &Value| config[list].as_array().cloned().unwrap_or_default();
             let kept: Vec<Value> =
-                items(&seen).into_iter().filter(|item| item["name"] != "ours").collect();
+                items(&seen).into_iter().filter(|item| item["name"] != "own").collect();
             assert_eq!(kept, items(&seen_before), "{after}");
         }
         let users = seen["users"].as_array().unwrap();
-        let ours = users.iter().find(|user| user["name"] == "ours").unwrap();
-        assert_eq!(ours["user"]["exec"]["args"], json!(["kubectl", "--profile=prod"]));
-        assert_eq!(seen["contexts"][0]["context"]["user"], "ours", "{after}");
+        let own = users.iter().find(|user| user["name"] == "own").unwrap();
+        assert_eq!(own["user"]["exec"]["args"], json!(["kubectl", "--profile=prod"]));
+        assert_eq!(seen["contexts"][0]["context"]["user"], "own", "{after}");
         let comments = |text: &str| text.matches('#').count();
         assert_eq!(comments(&after), comments(&before), "{after}");
     }

@@ -100,7 +100,7 @@ fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
     let page = Document::of("agent");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
-    // No service manager is running now.
+    // Nothing can start anything now.
     type_in(
         &sandbox,
         &filled_in(page.block("sh", "enable --now yc-id-token@"), "enable --now", "enable"),
@@ -141,13 +141,13 @@ fn the_token_in_the_file_is_always_valid_for_half_an_hour() {
         assert_eq!(sandbox.token_requests(), (run, run), "a new one each time");
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let life = exp(&path) - now;
+    let lifetime = exp(&path) - now;
     let timer = file(TIMER);
     let every: u64 = setting(&timer, "OnCalendar").strip_prefix("*:0/").unwrap().parse().unwrap();
     let delay = setting(&timer, "RandomizedDelaySec").strip_suffix("min").unwrap();
     // By default, a timer runs within a minute of its time.
     let longest = 60 * (every + delay.parse::<u64>().unwrap() + 1);
-    assert!(life - longest >= 30 * 60, "{life} - {longest}");
+    assert!(lifetime - longest >= 30 * 60, "{lifetime} - {longest}");
     assert_eq!(60 % every, 0, "or the intervals were not even");
 }
 

@@ -288,7 +288,7 @@ fn the_servers_refusals_are_understood() {
         (vec!["--role=claims"], 5, "E_CONSUMER_AUTH", "`bound_claims`"),
         (vec!["--role=claim"], 5, "E_CONSUMER_AUTH", "`user_claim`"),
         (vec!["--role=oidc"], 5, "E_CONSUMER_REFUSED", "`role_type=jwt`"),
-        (vec!["--role=nobody"], 5, "E_CONSUMER_REFUSED", "`vault list auth/jwt/role`"),
+        (vec!["--role=unknown"], 5, "E_CONSUMER_REFUSED", "`vault list auth/jwt/role`"),
         (vec!["--mount=issuer"], 5, "E_CONSUMER_AUTH", "`bound_issuer`"),
         (vec!["--mount=empty"], 5, "E_CONSUMER_REFUSED", "`vault write auth/empty/config"),
         (vec!["--mount=userpass"], 5, "E_CONSUMER_DENIED", "`vault auth list`"),

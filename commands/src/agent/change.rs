@@ -62,13 +62,13 @@ impl Change {
                 Err(message!("`{name}` failed ({status}): {output}", name, status, output))
             }
             Err(ChildError::TooMuch) => {
-                Err(message!("`{name}` was ended: it prints too much", name))
+                Err(message!("`{name}` was killed: it printed too much", name))
             }
             Err(ChildError::UnreadableOutput(cause)) => {
                 Err(message!("cannot read the output of `{name}`: {}", cause.text(), name))
             }
             Err(ChildError::Late { budget, .. }) => {
-                Err(message!("`{name}` was ended after {budget:.0} s", name, budget))
+                Err(message!("`{name}` was killed after {budget:.0} s", name, budget))
             }
         }
     }

@@ -48,20 +48,21 @@ fn not_fresh(name: &ForeignText, problem: Message) -> Error {
         what: message!("`{name}`", name),
         code: Code::Expired,
         problem,
-        hint: "see the log of the agent for why it has not been renewed".into(),
+        hint: "check the agent's log for why it was not renewed".into(),
     }
 }
 
 fn check_endpoint(endpoint: &PlannedEndpoint) -> Result<()> {
     let name = endpoint.name_of("");
     let unreached = |code, problem: Cause, hint: &'static str| Error::Unreached {
-        what: message!("an answer of the agent at `{name}`", name),
+        what: message!("the agent's answer at `{name}`", name),
         code,
         problem,
         hint: hint.into(),
     };
-    let answer = request(endpoint)
-        .map_err(|problem| unreached(Code::Network, problem, "start the agent, or see its log"))?;
+    let answer = request(endpoint).map_err(|problem| {
+        unreached(Code::Network, problem, "start the agent, or check its log")
+    })?;
     let (status, body) = parsed(&answer);
     match status {
         Some("200") => Ok(()),
@@ -104,7 +105,7 @@ fn exchange(listen: &Listen, request: &[u8]) -> io::Result<Vec<u8>> {
         Listen::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         Listen::Systemd(_) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            "systemd alone knows its address: give `--serve`, and `--listen` with the address of the socket unit",
+            "only systemd knows its address: give `--serve`, and `--listen` with the address of the socket unit",
         )),
     }
 }
@@ -124,7 +125,7 @@ fn parsed(answer: &[u8]) -> (Option<&str>, Message) {
     let body: Value = serde_json::from_str(body).unwrap_or_default();
     match body.get("message").and_then(Value::as_str) {
         Some(message) => (status, ForeignText::sentence(message).into()),
-        None => (status, "it is not an answer of an agent".into()),
+        None => (status, "the answer is not from an agent".into()),
     }
 }
 

@@ -105,7 +105,7 @@ impl PlannedFile {
         let access = read_access(mode, group)?;
         let change = Change::read(table.on_change, table.signal, table.pid_file, origin)?;
         let source = document_source(&flags, format, context).map_err(|error| {
-            error.with_hint(&message!("this is about the file `{}` of the agent", shown(&path)))
+            error.with_hint(&message!("this is the agent's file `{}`", shown(&path)))
         })?;
         Ok(Self { path, access, source, change, remove_on_exit: table.remove_on_exit })
     }

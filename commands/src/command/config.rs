@@ -174,7 +174,7 @@ fn write(document: Document, context: Context<'_>, output: &mut Output<'_>) -> R
     let path = document.path().to_owned();
     let (file, text) = document.into_change();
     if text == file.text() {
-        return output.say(&message!("{} has it already", shown(&path)));
+        return output.say(&message!("{} already has this value", shown(&path)));
     }
     file.replace(&text, |text| parse(&path, text).map(drop))?;
     output.say(&message!("written {}", shown(&path)))

@@ -45,7 +45,7 @@ enum Action {
 /// Import an authorized key into the keyring
 ///
 /// Use the key with `--identity keyring:NAME`. On a terminal, the command asks whether to delete the file. Without a
-/// terminal, the file is kept unless `--delete-file` is set.
+/// terminal, the file stays unless `--delete-file` is set.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:
   yc-id-token key import key.json --name robot --delete-file
@@ -120,7 +120,7 @@ impl Import {
         let can_be_deleted = std::fs::symlink_metadata(file).is_ok_and(|it| it.is_file());
         if self.delete_file && self.file == STDIN {
             return Err(Error::Usage {
-                problem: "standard input is no file that could be deleted".into(),
+                problem: "cannot delete standard input: it is not a file".into(),
                 hint: "leave out `--delete-file`, or give the name of the file".into(),
             });
         }
@@ -129,8 +129,8 @@ impl Import {
         key.check()?;
         if self.delete_file && !can_be_deleted {
             return Err(Error::Usage {
-                problem: "the key is not in a regular file, which could be deleted".into(),
-                hint: "leave out `--delete-file`, and delete by hand what it was read from".into(),
+                problem: "cannot delete the file of the key: it is not a regular file".into(),
+                hint: "leave out `--delete-file`, and delete the source of the key by hand".into(),
             });
         }
         let imported = ImportedKey {

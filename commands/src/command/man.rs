@@ -87,7 +87,7 @@ fn sections(command: &clap::Command) -> Vec<Section> {
     let notes = notes.map(ToString::to_string).unwrap_or_default();
     let is_example = |text: &&str| text.starts_with("Example") || text.starts_with("  ");
     let (examples, notes): (Vec<&str>, Vec<&str>) =
-        notes.split("\n\n").filter(|it| !it.starts_with("Exit status:\n")).partition(is_example);
+        notes.split("\n\n").filter(|it| !it.starts_with("Exit status,")).partition(is_example);
     let mut sections = vec![
         Section::of("EXIT STATUS", exit_statuses()),
         Section::of("ENVIRONMENT", environment(command)),

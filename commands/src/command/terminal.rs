@@ -28,7 +28,7 @@ impl Terminal {
 
     /// Prompts for a line; an empty line means the default. `None` at the end of input.
     #[expect(clippy::unused_self, reason = "only where there is a terminal")]
-    pub(super) fn ask(self, question: &Message, default: Option<&str>) -> Option<String> {
+    pub(super) fn prompt(self, question: &Message, default: Option<&str>) -> Option<String> {
         let shown =
             default.map(|default| message!(" [{}]", ForeignText::new(default))).unwrap_or_default();
         // Before the prompt, so that Ctrl-C works as soon as it is visible.
@@ -45,13 +45,13 @@ impl Terminal {
 
     /// Prompts for yes or no; an empty answer means yes.
     pub(super) fn agrees(self, question: &Message) -> bool {
-        let answer = self.ask(&message!("{question} [Y/n]", question), None);
+        let answer = self.prompt(&message!("{question} [Y/n]", question), None);
         answer.is_some_and(|answer| matches!(answer.to_lowercase().as_str(), "" | "y" | "yes"))
     }
 
     /// Prompts for yes or no; only yes means yes.
     pub(super) fn confirms(self, question: &Message) -> bool {
-        let answer = self.ask(&message!("{question} [y/N]", question), None).unwrap_or_default();
+        let answer = self.prompt(&message!("{question} [y/N]", question), None).unwrap_or_default();
         matches!(answer.to_lowercase().as_str(), "y" | "yes")
     }
 }

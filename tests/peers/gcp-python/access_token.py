@@ -1,5 +1,5 @@
 # Gets an access token by the credential configuration that GOOGLE_APPLICATION_CREDENTIALS names, as every program that
-# uses google-auth does, but from what stands in for Google's servers. `google.auth.default` would also look up the
+# uses google-auth does, but from a copy of Google's servers. `google.auth.default` would also look up the
 # project, at a server that its configuration does not name.
 #
 #     access_token.py URL [interactive]

@@ -95,6 +95,13 @@ impl PlannedEndpoint {
             }
         };
         if matches!(listen, Listen::Tcp(_)) && secret.is_none() {
+            if let Origin::Flag(_) = origin {
+                return Err(Error::Usage {
+                    problem: message!("every user of this machine can reach `{}`", listen.shown()),
+                    hint: "give `--secret-file`, where the agent writes the secret that clients must send"
+                        .into(),
+                });
+            }
             return Err(invalid_value(
                 origin,
                 message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),
@@ -175,7 +182,7 @@ fn known_secret(path: &Path, now: Moment) -> Result<Secret> {
     let file = CredentialFile::parse(&content);
     let secret = file.as_ref().and_then(CredentialFile::secret);
     let secret = secret.ok_or_else(|| Error::Configuration {
-        problem: message!("`{}` has no header Authorization with a secret", shown(path)),
+        problem: message!("`{}` has no `Authorization` header with a secret", shown(path)),
         hint: "write it with `yc-id-token setup gcp --source=url`".into(),
     })?;
     Ok(Secret::known(secret.as_bytes(), now))

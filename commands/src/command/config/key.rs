@@ -91,7 +91,7 @@ impl Key {
         let [word] = words else {
             return Err(Error::Usage {
                 problem: message!("`{}` has one value, not {}", self.shown(), words.len()),
-                hint: "quote a value that has blanks in it".into(),
+                hint: "quote a value that contains spaces".into(),
             });
         };
         Ok(match self.field.kind {

@@ -53,7 +53,7 @@ impl Setup<'_> {
     pub(super) fn resolve_identity(&mut self) -> Result<()> {
         self.set_identity()?;
         if self.settings()?.identity.is_none() && !self.extend()? {
-            self.ask_identity()?;
+            self.prompt_for_identity()?;
         }
         for table in ["", self.consumer.name] {
             self.set_given(table)?;
@@ -66,7 +66,7 @@ impl Setup<'_> {
             return self.missing.collect(Err(unknown)).map(|_: Option<()>| ());
         };
         loop {
-            let answer = terminal.ask(&"ID of the service account (aje…)".into(), None);
+            let answer = terminal.prompt(&"ID of the service account (aje…)".into(), None);
             let Some(account) = answer.filter(|it| !it.is_empty()) else { return Err(unknown) };
             if is_simple(&account) {
                 self.configuration.set("service_account", account);
@@ -200,7 +200,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn ask_identity(&mut self) -> Result<()> {
+    fn prompt_for_identity(&mut self) -> Result<()> {
         let missing = || {
             Error::Missing {
             problem: "no identity is configured".into(),
@@ -220,7 +220,7 @@ impl Setup<'_> {
         );
         loop {
             let question = "Path of the key file, or type of identity".into();
-            let answer = terminal.ask(&question, Some("metadata")).ok_or_else(missing)?;
+            let answer = terminal.prompt(&question, Some("metadata")).ok_or_else(missing)?;
             if IdentityKind::read(&answer).is_some() {
                 let identity = absolute_identity("the answer", &answer)?;
                 self.configuration.set("identity", identity);

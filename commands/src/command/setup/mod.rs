@@ -203,7 +203,7 @@ impl<'a> Setup<'a> {
     }
 
     /// Resolves a setting of the consumer as [`Self::resolve`] does, or else prompts for it, and checks it.
-    fn resolve_or_ask(
+    fn resolve_or_prompt(
         &mut self,
         field: &Field,
         flag: Option<&String>,

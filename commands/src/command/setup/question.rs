@@ -111,7 +111,7 @@ impl Question {
             return Ok(default);
         };
         loop {
-            let answer = terminal.ask(&self.prompt(), self.default.as_deref());
+            let answer = terminal.prompt(&self.prompt(), self.default.as_deref());
             let answer = answer.ok_or_else(|| self.missing())?;
             if answer.is_empty() {
                 if !self.required {

@@ -173,9 +173,9 @@ impl Args {
 
     fn server(&self, setup: &mut Setup<'_>, address: Option<&String>) -> Result<Server> {
         let question = address_question(cli_address(setup.env()));
-        let address = setup.resolve_or_ask(&rows::ADDRESS, address, &question)?;
+        let address = setup.resolve_or_prompt(&rows::ADDRESS, address, &question)?;
         let role = Question::new("--role", "role to log in with").validated_by(role_problem);
-        let role = setup.resolve_or_ask(&rows::ROLE, self.role.as_ref(), &role)?;
+        let role = setup.resolve_or_prompt(&rows::ROLE, self.role.as_ref(), &role)?;
         // Not prompted for, because their defaults suit most servers.
         let mount = setup.resolve(&rows::MOUNT, self.mount.as_ref())?;
         let namespace = setup.resolve(&rows::NAMESPACE, self.namespace.as_ref())?;

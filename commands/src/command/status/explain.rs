@@ -28,7 +28,7 @@ pub(super) fn explain(context: Context<'_>) -> Result<Explanation> {
     let settings = Settings::load(flags, env, locations, consumers, consumers)?;
     if settings.force_refresh {
         return Err(Error::Usage {
-            problem: "what would happen is looked at, and nothing is made to happen".into(),
+            problem: "an explanation only forecasts runs, and refreshes nothing".into(),
             hint: "leave out `--force-refresh`, or unset YC_ID_TOKEN_FORCE_REFRESH".into(),
         });
     }

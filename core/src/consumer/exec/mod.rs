@@ -89,7 +89,7 @@ With `--aws`, the command gets AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SES
 is set. With `--aws --serve`, it gets AWS_CONTAINER_CREDENTIALS_FULL_URI and AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE instead of the keys. With `--vault`, it \
 gets VAULT_TOKEN, VAULT_ADDR and the other variables for the server, and the same variables with BAO_. With `--gcp`, GOOGLE_APPLICATION_CREDENTIALS and \
 CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE name the configuration. Variables that would override these, such as AWS_PROFILE, are removed. Files are removed \
-when the command ends.")]
+when the command ends. The exit status is that of the command.")]
 pub struct Args {
     /// Command to run, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]

@@ -90,7 +90,9 @@ enum Action {
     /// Run a command with the token in its environment
     #[command(
         after_help = "Example: with a separate token, which is revoked when the command ends,
-  yc-id-token vault exec --profile prod --revoke -- terraform plan"
+  yc-id-token vault exec --profile prod --revoke -- terraform plan
+
+The exit status is that of the command."
     )]
     Exec {
         /// Get a separate token for the command, and revoke it when the command ends

@@ -53,7 +53,7 @@ pub(super) fn check(
             "give `--audience` with what the API server expects, or add a context",
         );
     }
-    problems.tell(found);
+    problems.report(found);
 }
 
 /// client-go sends no credentials to an address without `https://`, and uses its default if there is no address.
@@ -167,7 +167,7 @@ impl Problems {
         self.0.push(Problem { contexts: Vec::new(), is_bad: true, text, fix });
     }
 
-    fn tell(self, found: &mut Found) {
+    fn report(self, found: &mut Found) {
         for Problem { contexts, is_bad, text, fix } in self.0 {
             let text = match &contexts[..] {
                 [] => text,

@@ -73,7 +73,7 @@ impl<'a> AwsFile<'a> {
             path: self.path.clone(),
             line: section.at + 1,
             problem: problem.into(),
-            hint: Some("leave one section of the form `[profile NAME]`".into()),
+            hint: Some("leave one section `[profile NAME]`".into()),
         })
     }
 
@@ -268,7 +268,7 @@ mod tests {
 [default]
 region = us-west-2
 
-[profile yandex] # a comment
+[profile yandex] # mine
 Region = eu-west-1
 s3 =
   addressing_style = path

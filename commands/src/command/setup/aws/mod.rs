@@ -91,7 +91,7 @@ impl Args {
             Some(_) => role.optional().validated_by(|arn| role_arn_problem(arn, false)),
             None => role.validated_by(|arn| role_arn_problem(arn, true)),
         };
-        let role = setup.resolve_or_ask(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
+        let role = setup.resolve_or_prompt(&rows::ROLE_ARN, self.role_arn.as_ref(), &role)?;
         let region = self.region(&mut setup, &aws_file, &name)?;
         setup.missing.check()?;
         let audience = setup.resolve_audience(&rows::OWN_AUDIENCE, AWS_AUDIENCE)?;
@@ -171,7 +171,7 @@ impl Args {
             .with_default(existing.or_else(variable))
             .optional()
             .validated_by(name_problem);
-        setup.resolve_or_ask(&rows::REGION, self.region.as_ref(), &question)
+        setup.resolve_or_prompt(&rows::REGION, self.region.as_ref(), &question)
     }
 }
 

@@ -84,14 +84,14 @@ impl Args {
         let old = CredentialFile::parse(file.text().as_bytes());
         setup.resolve_identity()?;
         let provider = provider.map(|text| full_name(&text));
-        setup.resolve_or_ask(&rows::PROVIDER, provider.as_ref(), &provider_question())?;
+        setup.resolve_or_prompt(&rows::PROVIDER, provider.as_ref(), &provider_question())?;
         let email =
             Question::new("--service-account-email", "Google service account to impersonate")
                 .with_note("empty: grant roles to the Yandex Cloud service account itself")
                 .optional()
                 .validated_by(email_problem);
         let flag = self.service_account_email.as_ref();
-        setup.resolve_or_ask(&rows::SERVICE_ACCOUNT_EMAIL, flag, &email)?;
+        setup.resolve_or_prompt(&rows::SERVICE_ACCOUNT_EMAIL, flag, &email)?;
         let kind = self.kind(&setup, old.as_ref())?;
         setup.missing.check()?;
         let by_default = setup.settings()?.own(&rows::PROVIDER).map(|it| it.value);

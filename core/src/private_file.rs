@@ -36,7 +36,7 @@ pub enum Unread {
     /// It does not exist.
     Absent,
     /// It exists and must not be used: a link, a file of another user, open to others, too large.
-    Unfit(&'static str),
+    Unusable(&'static str),
     /// The system refused.
     Io(io::Error),
 }
@@ -49,19 +49,19 @@ pub fn read_own(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, Unread> {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Unread::Absent),
         Err(error) if system::is_link_error(&error) => {
-            return Err(Unread::Unfit("is a symbolic link"));
+            return Err(Unread::Unusable("is a symbolic link"));
         }
         Err(error) => return Err(Unread::Io(error)),
     };
     let metadata = file.metadata().map_err(Unread::Io)?;
     if !metadata.is_file() {
-        return Err(Unread::Unfit("is not a regular file"));
+        return Err(Unread::Unusable("is not a regular file"));
     }
     if let Some(problem) = system::foreign(&metadata) {
-        return Err(Unread::Unfit(problem));
+        return Err(Unread::Unusable(problem));
     }
     if metadata.len() > limit {
-        return Err(Unread::Unfit("is larger than anything that this program writes"));
+        return Err(Unread::Unusable("is larger than anything that this program writes"));
     }
     read_up_to(file, &metadata, limit).map_err(Unread::Io)
 }
@@ -116,7 +116,7 @@ pub fn read_settings(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
     let file = system::open_following(&current_folder::resolve(path)).map_err(Unread::Io)?;
     let metadata = file.metadata().map_err(Unread::Io)?;
     if let Some(problem) = system::writable_by_others(&metadata) {
-        return Err(Unread::Unfit(problem));
+        return Err(Unread::Unusable(problem));
     }
     read_whole(file, &metadata, limit).map_err(Unread::Io)
 }
@@ -296,16 +296,16 @@ mod tests {
         write(&path, b"token").unwrap();
         assert!(matches!(
             read_own(&path, 4),
-            Err(Unread::Unfit("is larger than anything that this program writes"))
+            Err(Unread::Unusable("is larger than anything that this program writes"))
         ));
         let link = folder.path().join("link");
         symlink(&path, &link).unwrap();
-        assert!(matches!(read_own(&link, 100), Err(Unread::Unfit("is a symbolic link"))));
+        assert!(matches!(read_own(&link, 100), Err(Unread::Unusable("is a symbolic link"))));
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(read_own(&path, 100), Err(Unread::Unfit("is open to others"))));
+        assert!(matches!(read_own(&path, 100), Err(Unread::Unusable("is open to others"))));
         assert!(matches!(
             read_own(folder.path(), 100),
-            Err(Unread::Unfit("is not a regular file"))
+            Err(Unread::Unusable("is not a regular file"))
         ));
         assert!(matches!(read_own(&folder.path().join("none"), 100), Err(Unread::Absent)));
     }

@@ -52,7 +52,7 @@ pub fn unread_settings(what: &'static str, path: &Path, problem: Unread) -> Erro
     let problem = match problem {
         Unread::Absent => return Error::unreadable(what, path, "no such file or directory"),
         Unread::Io(error) => return unread(what, path, error),
-        Unread::Unfit(problem) => problem,
+        Unread::Unusable(problem) => problem,
     };
     let shown_path = shown(path).quoted();
     let hint = if private_file::has_no_permissions(path) {

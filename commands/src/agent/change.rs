@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::child::{self, Kill, Outcome, Silence};
+use crate::child::{self, ChildError, Kill, Outcome};
 use crate::clock::Deadline;
 use crate::error::{Result, plain, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::private_file;
-use crate::settings::{Origin, Setting, unfit};
+use crate::settings::{Origin, Setting, invalid_value};
 
 /// How long a command may take. The file is not renewed meanwhile.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,7 +34,7 @@ impl Change {
             (None, None) => None,
             (Some(signal), Some(pid_file)) => Some((read_signal(signal)?, pid_file.value)),
             (Some(_), None) | (None, Some(_)) => {
-                return Err(unfit(origin, "`signal` and `pid_file` belong together"));
+                return Err(invalid_value(origin, "`signal` and `pid_file` belong together"));
             }
         };
         Ok(Self { command, signal })
@@ -61,13 +61,13 @@ impl Change {
                 let output = ForeignText::output(&stderr);
                 Err(message!("`{name}` failed ({status}): {output}", name, status, output))
             }
-            Err(Silence::TooMuch) => {
+            Err(ChildError::TooMuch) => {
                 Err(message!("`{name}` was killed: it printed too much", name))
             }
-            Err(Silence::Unheard(cause)) => {
+            Err(ChildError::UnreadableOutput(cause)) => {
                 Err(message!("cannot read the output of `{name}`: {}", cause.text(), name))
             }
-            Err(Silence::Late { budget, .. }) => {
+            Err(ChildError::Late { budget, .. }) => {
                 Err(message!("`{name}` was killed after {budget:.0} s", name, budget))
             }
         }
@@ -115,7 +115,7 @@ fn read_signal(Setting { value, origin }: Setting<String>) -> Result<i32> {
     let name = value.strip_prefix("SIG").unwrap_or(&value);
     by_name(&signals, name).map(Signal::as_raw).ok_or_else(|| {
         let value = ForeignText::new(&value);
-        unfit(
+        invalid_value(
             origin,
             message!(
                 "the signal cannot be `{value}`: it must be {}",
@@ -128,5 +128,5 @@ fn read_signal(Setting { value, origin }: Setting<String>) -> Result<i32> {
 
 #[cfg(windows)]
 fn read_signal(Setting { origin, .. }: Setting<String>) -> Result<i32> {
-    Err(unfit(origin, "Windows has no signals; set `on_change`"))
+    Err(invalid_value(origin, "Windows has no signals; set `on_change`"))
 }

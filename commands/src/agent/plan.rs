@@ -14,7 +14,7 @@ use crate::run::Context;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
     AgentEndpoint, AgentFile, AgentTables, Field, Flags, Origin, Setting, Settings, agent_tables,
-    by_name, list, names_of, unfit,
+    by_name, invalid_value, list, names_of,
 };
 
 /// The command name, for `status`.
@@ -67,7 +67,7 @@ impl Plan {
             if paths.contains(&path) {
                 let path = shown(&path);
                 let problem = message!("two files of the agent are `{path}`", path);
-                report(unfit(table.origin(), problem))?;
+                report(invalid_value(table.origin(), problem))?;
             }
             paths.push(path);
             match PlannedFile::read(table, &flags, context) {
@@ -79,7 +79,7 @@ impl Plan {
             let origin = table.listen.as_ref().map_or(Origin::BuiltIn, |it| it.origin.clone());
             match PlannedEndpoint::read(table, &flags, context) {
                 Ok(it) if plan.endpoints.iter().any(|other| other.listen == it.listen) => {
-                    report(unfit(origin, "two endpoints of the agent have this address"))?;
+                    report(invalid_value(origin, "two endpoints of the agent have this address"))?;
                 }
                 Ok(endpoint) => plan.endpoints.push(endpoint),
                 Err(error) => report(error)?,
@@ -137,7 +137,10 @@ fn read_format(Setting { value, origin }: Setting<String>) -> Result<DocumentFor
     by_name(&formats, &value).ok_or_else(|| {
         let names = names_of(&formats);
         let value = ForeignText::new(&value);
-        unfit(origin, message!("there is no format `{value}`: it must be {}", list(&names), value))
+        invalid_value(
+            origin,
+            message!("there is no format `{value}`: it must be {}", list(&names), value),
+        )
     })
 }
 
@@ -153,7 +156,7 @@ fn read_access(mode: Option<Setting<String>>, group: Option<Setting<String>>) ->
             let found = by_name(&MODES, &four);
             Some(found.ok_or_else(|| {
                 let (value, names) = (ForeignText::new(&value), MODES.map(|(_, name)| name));
-                unfit(
+                invalid_value(
                     origin,
                     message!("the mode cannot be `{value}`: it must be {}", list(&names), value),
                 )
@@ -180,7 +183,7 @@ fn read_group(Setting { value, origin }: Setting<String>) -> Result<u32> {
     };
     groups.lines().find_map(number).ok_or_else(|| {
         let value = ForeignText::new(&value);
-        unfit(
+        invalid_value(
             origin,
             message!("there is no group `{value}` in `/etc/group`; give its number", value),
         )

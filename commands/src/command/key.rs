@@ -107,7 +107,7 @@ fn keyring_timeout(context: Context<'_>) -> Result<Duration> {
 pub(super) fn keyring_timeout_of(settings: &Settings) -> Duration {
     let is_default = settings.timeout.origin == Origin::BuiltIn;
     if is_default && keyring::is_at_terminal() {
-        keyring::PATIENCE_WITH_PEOPLE
+        keyring::PROMPT_TIMEOUT
     } else {
         settings.timeout.value
     }

@@ -62,9 +62,9 @@ pub(super) async fn query_with(
         .map_err(|error| NoAnswer::Failed(error.into()))?;
     let outcome = running.with_limit(LIMIT).finish(&[], Deadline::within(limit)).await;
     outcome.map_err(|reason| match reason {
-        child::Silence::TooMuch => NoAnswer::TooMuch,
-        child::Silence::Unheard(cause) => NoAnswer::Failed(cause),
-        child::Silence::Late { .. } => NoAnswer::Late(limit),
+        child::ChildError::TooMuch => NoAnswer::TooMuch,
+        child::ChildError::UnreadableOutput(cause) => NoAnswer::Failed(cause),
+        child::ChildError::Late { .. } => NoAnswer::Late(limit),
     })
 }
 

@@ -127,7 +127,7 @@ impl FileCache {
         match private_file::read_own(&path, ENTRY_LIMIT) {
             Ok(bytes) => Some(bytes),
             Err(Unread::Absent) => None,
-            Err(Unread::Unfit(problem)) => {
+            Err(Unread::Unusable(problem)) => {
                 debug!(path = %path.display(), problem, "the cache entry is not used");
                 None
             }

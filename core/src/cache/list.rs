@@ -38,7 +38,7 @@ impl Cache {
     }
 }
 
-/// The entries in files, and those in the keyring by their markers, without reading the keyring. Unfit entries are
+/// The entries in files, and those in the keyring by their markers, without reading the keyring. Unusable entries are
 /// left out.
 pub fn list(files: &FileCache) -> Vec<ListedEntry> {
     let entries = files.named(&format!(".{}", entry::EXTENSION)).into_iter();

@@ -48,11 +48,11 @@ pub struct Outcome {
 }
 
 /// Why a program has no result. It was killed.
-pub enum Silence {
+pub enum ChildError {
     /// It printed more than the limit.
     TooMuch,
     /// Its output could not be read.
-    Unheard(Cause),
+    UnreadableOutput(Cause),
     /// It was still running at the deadline.
     Late {
         /// The time limit, in seconds.
@@ -113,15 +113,16 @@ impl Running {
 
     /// Waits for the program to end, and kills it at the deadline. `input` is written to its standard input, if that
     /// is a pipe.
-    pub async fn finish(mut self, input: &[u8], deadline: Deadline) -> Result<Outcome, Silence> {
+    pub async fn finish(mut self, input: &[u8], deadline: Deadline) -> Result<Outcome, ChildError> {
         let [mut out, mut err] = [buffer(), buffer()];
-        let failure =
-            match timeout(deadline.left(), self.read_outputs(input, &mut out, &mut err)).await {
-                Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
-                Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => Silence::TooMuch,
-                Ok(Err(error)) => Silence::Unheard(error.into()),
-                Err(_) => Silence::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
-            };
+        let failure = match timeout(deadline.left(), self.read_outputs(input, &mut out, &mut err))
+            .await
+        {
+            Ok(Ok(status)) => return Ok(Outcome { status, stdout: out, stderr: err }),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => ChildError::TooMuch,
+            Ok(Err(error)) => ChildError::UnreadableOutput(error.into()),
+            Err(_) => ChildError::Late { budget: deadline.budget().as_secs_f32(), stderr: err },
+        };
         drop(self.group.take());
         // Dropping it kills it too, but leaves a zombie. A program that waits for a broken disk does not end even
         // when it is killed.

@@ -15,7 +15,9 @@ use crate::error::{Cause, Error, Result};
 use crate::foreign_text::ForeignText;
 use crate::message;
 use crate::run::Context;
-use crate::settings::{Decides, Field, Kind, Offer, Origin, Settings, Table, text_problem, unfit};
+use crate::settings::{
+    Decides, Field, Kind, Offer, Origin, Settings, Table, invalid_value, text_problem,
+};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery};
@@ -178,7 +180,7 @@ fn api_version(settings: &Settings, info: &ExecInfo) -> Result<&'static str> {
 fn version_that_is_set(settings: &Settings) -> Result<Option<&'static str>> {
     let Some(setting) = settings.own(&API_VERSION) else { return Ok(None) };
     known_version(&setting.value).map(Some).ok_or_else(|| {
-        unfit(
+        invalid_value(
             setting.origin,
             message!(
                 "the apiVersion `{}` is not supported: it must be `v1` or `v1beta1`",

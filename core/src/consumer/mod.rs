@@ -322,7 +322,7 @@ pub use {
         settings as aws_settings,
     },
     gcp::{
-        Configuration as GcpConfiguration, CredentialFile, OVERRIDING as GCP_IN_THE_WAY, Provider,
+        Configuration as GcpConfiguration, CredentialFile, OVERRIDING as GCP_OVERRIDING, Provider,
         TokenSource, VARIABLES as GCP_VARIABLES, email_problem, provider_problem,
         settings as gcp_settings,
     },

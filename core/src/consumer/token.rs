@@ -14,7 +14,7 @@ use crate::jwt::{self, Claims};
 use crate::message;
 use crate::run::Context;
 use crate::settings::{
-    Decides, Field, Kind, Offer, Settings, Table, by_name, list, names_of, unfit,
+    Decides, Field, Kind, Offer, Settings, Table, by_name, invalid_value, list, names_of,
 };
 use crate::source::IdTokenRequest;
 
@@ -153,7 +153,7 @@ fn format(settings: &Settings) -> Result<Format> {
             ForeignText::new(&setting.value),
             list(&FORMATS.map(|(_, name)| name))
         );
-        unfit(setting.origin, problem)
+        invalid_value(setting.origin, problem)
     })
 }
 

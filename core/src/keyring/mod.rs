@@ -35,7 +35,7 @@ const SILENCE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a person may take to answer a prompt. On a terminal, a silent keyring gets as much, because some show a
 /// window without a prompt on the bus.
-pub const PATIENCE_WITH_PEOPLE: Duration = Duration::from_secs(60);
+pub const PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a wait checks whether a prompt is open.
 const TICK: Duration = Duration::from_millis(50);
@@ -80,7 +80,7 @@ struct Worker {
 impl Keyring {
     /// The keyring of the user. No call waits beyond the deadline.
     pub const fn of_system(deadline: Option<Deadline>) -> Self {
-        Self::opened_by(system::open, deadline, PATIENCE_WITH_PEOPLE)
+        Self::opened_by(system::open, deadline, PROMPT_TIMEOUT)
     }
 
     /// The keyring of the user, for commands that change it. The time for prompts is for each call, not for the
@@ -261,7 +261,7 @@ pub(crate) mod fake {
     impl Keyring {
         /// An empty one.
         pub(crate) fn fake() -> Self {
-            Self::opened_by(|_| Ok(Box::new(Fake::default())), None, PATIENCE_WITH_PEOPLE)
+            Self::opened_by(|_| Ok(Box::new(Fake::default())), None, PROMPT_TIMEOUT)
         }
 
         /// One that stores nothing.
@@ -269,17 +269,13 @@ pub(crate) mod fake {
             Self::opened_by(
                 |_| Ok(Box::new(Fake { breaks_after: Some(0), ..Fake::default() })),
                 None,
-                PATIENCE_WITH_PEOPLE,
+                PROMPT_TIMEOUT,
             )
         }
 
         /// One that cannot be used.
         pub(crate) fn absent() -> Self {
-            Self::opened_by(
-                |_| Err(Problem::Absent("there is none".into())),
-                None,
-                PATIENCE_WITH_PEOPLE,
-            )
+            Self::opened_by(|_| Err(Problem::Absent("there is none".into())), None, PROMPT_TIMEOUT)
         }
     }
 }
@@ -309,7 +305,7 @@ mod tests {
     fn a_silent_keyring_and_an_unanswered_prompt_are_different_errors() {
         let soon = |opener: Opener| {
             let deadline = Deadline::within(Duration::from_millis(20));
-            Keyring::opened_by(opener, Some(deadline), PATIENCE_WITH_PEOPLE)
+            Keyring::opened_by(opener, Some(deadline), PROMPT_TIMEOUT)
         };
         let hangs: Opener = |_| {
             hang();
@@ -336,12 +332,12 @@ mod tests {
             prompts.set_open(false);
             Ok(Box::new(fake::Fake::default()))
         };
-        Keyring::opened_by(answered, None, PATIENCE_WITH_PEOPLE).open().unwrap();
+        Keyring::opened_by(answered, None, PROMPT_TIMEOUT).open().unwrap();
     }
 
     #[test]
     fn a_keyring_that_cannot_be_opened_fails_each_call() {
-        let keyring = Keyring::opened_by(|_| Err(Problem::Empty), None, PATIENCE_WITH_PEOPLE);
+        let keyring = Keyring::opened_by(|_| Err(Problem::Empty), None, PROMPT_TIMEOUT);
         assert!(matches!(keyring.open(), Err(Problem::Empty)));
         assert!(matches!(keyring.get("a"), Err(Problem::Empty)));
     }

@@ -53,7 +53,7 @@ use resolve::{Resolved, Resolver, Row, key_source, parsed};
 use schema::COMMON;
 pub use unnamed_profile::unchosen_profiles;
 use unnamed_profile::{consumer_of, unnamed_profile};
-pub use value::{EMPTY, parse_duration, parse_switch, text_problem, unfit};
+pub use value::{EMPTY, invalid_value, parse_duration, parse_switch, text_problem};
 use value::{parse_cache, parse_proxy, parse_route, parse_timeout};
 pub use whole_file::{Profile, Profiles, problems, profiles};
 

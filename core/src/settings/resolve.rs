@@ -9,7 +9,7 @@ use super::field::{Field, Kind, Table};
 use super::file::File;
 use super::key_source::{KeySource, KeyText};
 use super::layer::Layer;
-use super::value::{EMPTY, MISPLACED_SECRET, not_of_form, text_problem, unfit};
+use super::value::{EMPTY, MISPLACED_SECRET, invalid_value, not_of_form, text_problem};
 use super::{Flags, Origin, Setting, Settings};
 use crate::env::{Env, OWN, Var};
 use crate::error::Result;
@@ -231,13 +231,13 @@ pub(super) fn variable(env: &Env, var: Var) -> Result<Option<Setting<String>>> {
     let origin = Origin::Variable(var.name);
     match value.into_string() {
         Ok(value) => Ok(Some(Setting { value, origin })),
-        Err(_) => Err(unfit(origin, "is not UTF-8")),
+        Err(_) => Err(invalid_value(origin, "is not UTF-8")),
     }
 }
 
 fn checked(key: &str, setting: Setting<String>) -> Result<Setting<String>> {
     match text_problem(key, &setting.value) {
-        Some(problem) if !is_shared(&setting.origin) => Err(unfit(setting.origin, problem)),
+        Some(problem) if !is_shared(&setting.origin) => Err(invalid_value(setting.origin, problem)),
         _ => Ok(setting),
     }
 }
@@ -255,11 +255,11 @@ pub(super) fn checked_path(
 ) -> Result<Setting<PathBuf>> {
     let Setting { value, origin } = setting;
     if value.trim().is_empty() {
-        return Err(unfit(origin, EMPTY));
+        return Err(invalid_value(origin, EMPTY));
     }
     let path = resolve_path(&value, folder, home);
     if is_misplaced_secret(Path::new(&value)) && !path.exists() {
-        return Err(unfit(origin, MISPLACED_SECRET));
+        return Err(invalid_value(origin, MISPLACED_SECRET));
     }
     Ok(Setting { value: path, origin })
 }

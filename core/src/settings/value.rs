@@ -52,7 +52,7 @@ pub(super) fn not_of_form(
     what: &'static str,
     form: &'static str,
 ) -> Error {
-    unfit(
+    invalid_value(
         origin,
         message!(
             "`{value}` is not {what}: it must be {form}",
@@ -64,7 +64,7 @@ pub(super) fn not_of_form(
 }
 
 /// The error for an invalid value.
-pub fn unfit(origin: Origin, problem: impl Into<Message>) -> Error {
+pub fn invalid_value(origin: Origin, problem: impl Into<Message>) -> Error {
     let problem = problem.into();
     match origin {
         Origin::Flag(flag) => Error::Usage {
@@ -87,7 +87,7 @@ pub(super) fn parse_cache(text: &str) -> Option<CacheSetting> {
 pub(super) fn parse_route(setting: Setting<String>) -> Result<Setting<IdTokenRoute>> {
     match by_name(&IdTokenRoute::ALL, &setting.value) {
         Some(value) => Ok(Setting { value, origin: setting.origin }),
-        None => Err(unfit(
+        None => Err(invalid_value(
             setting.origin,
             message!(
                 "there is no route `{}` to an ID token: it must be {}",
@@ -122,7 +122,7 @@ pub(super) fn parse_proxy(setting: Setting<String>) -> Result<Setting<ProxyAddre
     match ProxyAddress::parse(&setting.value) {
         Some(value) => Ok(Setting { value, origin: setting.origin }),
         // Not quoted: it can contain a password.
-        None => Err(unfit(
+        None => Err(invalid_value(
             setting.origin,
             "the proxy is not of the form `http://[user:password@]host:port` or `socks5://host:port`",
         )),

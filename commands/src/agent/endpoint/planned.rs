@@ -20,7 +20,7 @@ use crate::run::Context;
 use crate::secret_file;
 use crate::settings::schema::{AUDIENCE, PROFILE};
 use crate::settings::{
-    AgentEndpoint, Flags, Origin, Setting, by_name, list, names_of, text_problem, unfit,
+    AgentEndpoint, Flags, Origin, Setting, by_name, invalid_value, list, names_of, text_problem,
 };
 
 /// The hint for an endpoint on loopback without a secret.
@@ -82,13 +82,13 @@ impl PlannedEndpoint {
             (Some(file), None) => Some(SecretPlace::New(file.value)),
             (None, Some(file)) if kind == Kind::GcpUrl => Some(SecretPlace::Credential(file.value)),
             (None, Some(file)) => {
-                return Err(unfit(
+                return Err(invalid_value(
                     file.origin,
                     "`credential_file` is for endpoints of the type `gcp-url`",
                 ));
             }
             (Some(_), Some(file)) => {
-                return Err(unfit(
+                return Err(invalid_value(
                     file.origin,
                     "an endpoint has `secret_file` or `credential_file`, not both",
                 ));
@@ -102,7 +102,7 @@ impl PlannedEndpoint {
                         .into(),
                 });
             }
-            return Err(unfit(
+            return Err(invalid_value(
                 origin,
                 message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),
             ));
@@ -114,7 +114,7 @@ impl PlannedEndpoint {
                 vec![(String::new(), source)]
             }
             Kind::AwsContainer => {
-                return Err(unfit(
+                return Err(invalid_value(
                     origin,
                     "an endpoint of type `aws-container` has no `audiences`",
                 ));
@@ -198,13 +198,16 @@ fn tokens(
     let source = document_source(flags, DocumentFormat::RAW, context)?;
     if audiences.is_empty() {
         let Some(Setting { value, .. }) = &source.settings.audience else {
-            return Err(unfit(origin.clone(), "the endpoint has no audience: set `audiences`"));
+            return Err(invalid_value(
+                origin.clone(),
+                "the endpoint has no audience: set `audiences`",
+            ));
         };
         return Ok(vec![(value.clone(), source)]);
     }
     let token = |audience: &String| {
         if let Some(problem) = text_problem(AUDIENCE.key, audience) {
-            return Err(unfit(origin.clone(), message!("an audience {problem}", problem)));
+            return Err(invalid_value(origin.clone(), message!("an audience {problem}", problem)));
         }
         let settings = source.settings.clone().for_audience(audience);
         Ok((audience.clone(), DocumentSource { settings, ..source.clone() }))
@@ -215,7 +218,7 @@ fn tokens(
 fn read_kind(Setting { value, origin }: Setting<String>) -> Result<Kind> {
     by_name(&Kind::ALL, &value).ok_or_else(|| {
         let (value, names) = (ForeignText::new(&value), list(&names_of(&Kind::ALL)));
-        unfit(
+        invalid_value(
             origin,
             message!("there is no type `{value}` of endpoints: it must be {names}", value, names),
         )
@@ -231,7 +234,11 @@ fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
             "the path of a Unix socket must be absolute, as in `unix:/run/…`"
         };
         let is_usable = cfg!(unix) && path.is_absolute();
-        return if is_usable { Ok(Listen::Unix(path)) } else { Err(unfit(origin, problem)) };
+        return if is_usable {
+            Ok(Listen::Unix(path))
+        } else {
+            Err(invalid_value(origin, problem))
+        };
     }
     let name = value.strip_prefix("systemd:");
     if name.is_some() || value == "systemd" {
@@ -239,20 +246,20 @@ fn read_listen(Setting { value, origin }: Setting<String>) -> Result<Listen> {
         return if cfg!(target_os = "linux") {
             Ok(Listen::Systemd(name))
         } else {
-            Err(unfit(origin, "only Linux has systemd"))
+            Err(invalid_value(origin, "only Linux has systemd"))
         };
     }
     let shown = ForeignText::new(&value);
     match value.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(Listen::Tcp(address)),
-        Ok(_) => Err(unfit(
+        Ok(_) => Err(invalid_value(
             origin,
             message!(
                 "`{shown}` can be reached from other machines: it must be an address of loopback, such as `127.0.0.1:9911`",
                 shown
             ),
         )),
-        Err(_) => Err(unfit(
+        Err(_) => Err(invalid_value(
             origin,
             message!(
                 "`{shown}` is not an address: it must be one like `127.0.0.1:9911`, `[::1]:9911`, `unix:/run/…` or `systemd:NAME`",

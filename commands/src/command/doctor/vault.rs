@@ -35,9 +35,9 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
     let mut mentioned = None;
     let mut checked = Vec::new();
     for found in &helpers {
-        let VaultHelper { config, helper, is_ours } = found;
+        let VaultHelper { config, helper, is_this_program } = found;
         let place = message!("the token helper of {}, {}", shown(config), shown(helper));
-        if !is_ours && !mentions_this_program(helper) {
+        if !is_this_program && !mentions_this_program(helper) {
             group.good(message!("{place}, is another program", place));
             continue;
         }

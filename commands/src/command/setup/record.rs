@@ -141,7 +141,7 @@ impl Record {
             |cause: &str| Error::unreadable(WHAT, path, std::io::Error::other(cause.to_owned()));
         let content = private_file::read_own(path, LIMIT).map_err(|cause| match cause {
             private_file::Unread::Absent => unreadable("it no longer exists"),
-            private_file::Unread::Unfit(problem) => unreadable(problem),
+            private_file::Unread::Unusable(problem) => unreadable(problem),
             private_file::Unread::Io(cause) => Error::unreadable(WHAT, path, cause),
         })?;
         serde_json::from_slice(&content).map_err(|_| Error::Conflict {

@@ -114,7 +114,7 @@ impl Args {
             changes.files.extend(edits.map(|(file, text, verify)| {
                 FileChange::new(FileKind::VaultCli, file, text, verify)
             }));
-            if let Some(description) = helper.wanted_link() {
+            if let Some(description) = helper.link_to_make() {
                 let makes = helper.path().to_owned();
                 let run = Box::new(move || helper.make_link());
                 changes.actions.push(Action { description, makes, run });

@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::env::{self, Env, Var};
 use crate::error::Result;
 use crate::http::Endpoint;
-use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
+use crate::settings::{Origin, Setting, Settings, invalid_value, parse_switch};
 
 use super::config_file::ConfigFile;
 use super::partition::{GLOBAL, Partition, is_of_aws};
@@ -69,7 +69,7 @@ impl Sts {
                     address.origin,
                     kind
                 );
-                return Err(unfit(switch.origin, problem));
+                return Err(invalid_value(switch.origin, problem));
             }
         }
         let endpoint = Endpoint::parse("STS endpoint", &address.value)?;

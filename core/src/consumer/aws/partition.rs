@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::foreign_text::ForeignText;
 use crate::http::Endpoint;
 use crate::message;
-use crate::settings::{Setting, unfit};
+use crate::settings::{Setting, invalid_value};
 
 /// A separate part of AWS (AWS SDKs, `partitions.json`).
 pub(super) struct Partition {
@@ -53,7 +53,7 @@ impl Partition {
         let is_label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let partition = PARTITIONS.iter().find(|partition| name.starts_with(partition.regions));
         partition.filter(|_| name.len() <= 63 && name.chars().all(is_label)).ok_or_else(|| {
-            unfit(
+            invalid_value(
                 region.origin.clone(),
                 message!(
                     "`{name}` is not the name of an AWS region",
@@ -72,7 +72,7 @@ impl Partition {
         let Some(arn) = role_arn else { return Ok(()) };
         let its = arn.value.split(':').nth(1);
         match its.filter(|its| Self::of_id(its).is_some()) {
-            Some(its) if its != self.id => Err(unfit(
+            Some(its) if its != self.id => Err(invalid_value(
                 region.origin.clone(),
                 message!(
                     "the region `{}` is in AWS's partition `{}`, and the role ({}) in `{its}`",
@@ -96,7 +96,7 @@ impl Partition {
         let name = &region.value;
         if name == GLOBAL {
             return match [fips, dual_stack].into_iter().find(|switch| switch.value) {
-                Some(switch) => Err(unfit(
+                Some(switch) => Err(invalid_value(
                     switch.origin.clone(),
                     "the endpoint without a region has no such variant; name a region",
                 )),

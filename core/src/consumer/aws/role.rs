@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::settings::{Setting, Settings, parse_duration, unfit};
+use crate::settings::{Setting, Settings, invalid_value, parse_duration};
 
 use super::endpoint::Sts;
 use super::settings::{DURATION, POLICY, POLICY_ARN, ROLE_SESSION_NAME};
@@ -84,7 +84,7 @@ fn checked(
     problem: impl FnOnce(&str) -> Option<Message>,
 ) -> Result<String> {
     match problem(&setting.value) {
-        Some(problem) => Err(unfit(setting.origin, problem)),
+        Some(problem) => Err(invalid_value(setting.origin, problem)),
         None => Ok(setting.value),
     }
 }
@@ -152,7 +152,7 @@ fn read_duration(setting: Setting<String>) -> Result<Duration> {
         let problem = message!(
             "`{}` is not a time that STS gives keys for: it must be 15m to 12h (900 to 43200 seconds)",
             ForeignText::new(&setting.value));
-        unfit(setting.origin, problem)
+        invalid_value(setting.origin, problem)
     })
 }
 
@@ -183,7 +183,7 @@ fn policy_problem(policy: &str) -> Option<Message> {
 
 fn read_policy_arns(setting: &Setting<String>) -> Result<Vec<String>> {
     let arns: Vec<String> = setting.value.split_whitespace().map(str::to_owned).collect();
-    let wrong = |problem: Message| Err(unfit(setting.origin.clone(), problem));
+    let wrong = |problem: Message| Err(invalid_value(setting.origin.clone(), problem));
     if arns.len() > POLICY_ARNS_LIMIT {
         return wrong(message!(
             "{} policies are given, and STS takes {POLICY_ARNS_LIMIT}",

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::settings::{Field, Origin, Setting, Settings, unfit};
+use crate::settings::{Field, Origin, Setting, Settings, invalid_value};
 
 use super::{TOKEN_ENV, TOKEN_FILE_ENV};
 
@@ -38,14 +38,17 @@ pub(super) fn read(settings: &Settings) -> Result<Vec<TokenVariable>> {
                 None => (word, settings.audience.as_ref().map(|audience| audience.value.as_str())),
             };
             if let Some(problem) = name_problem(name, &variables) {
-                return Err(unfit(origin, problem));
+                return Err(invalid_value(origin, problem));
             }
             let (name, origin) = (name.to_owned(), origin.clone());
             match audience {
                 None => return Err(no_audience(field, &name)),
                 Some("") => {
                     let name = ForeignText::new(&name);
-                    return Err(unfit(origin, message!("the audience of `{name}` is empty", name)));
+                    return Err(invalid_value(
+                        origin,
+                        message!("the audience of `{name}` is empty", name),
+                    ));
                 }
                 Some(audience) => {
                     let audience = audience.to_owned();
@@ -80,7 +83,7 @@ impl TokenVariable {
         let name = ForeignText::new(&self.name);
         let problem =
             message!("`{name}` belongs to the credentials of `--aws`, `--vault` or `--gcp`", name);
-        Err(unfit(self.origin.clone(), problem))
+        Err(invalid_value(self.origin.clone(), problem))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::env::{self, Var};
 use crate::error::{Error, Result};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-use crate::settings::{Setting, Settings, unfit};
+use crate::settings::{Setting, Settings, invalid_value};
 
 /// The prefix of providers' names.
 const HOST: &str = "//iam.googleapis.com/";
@@ -155,7 +155,7 @@ pub(super) fn provider(settings: &Settings) -> Result<Option<Provider>> {
     let Some(Setting { value, origin }) = settings.own(&PROVIDER) else { return Ok(None) };
     match Provider::parse(&value) {
         Some(provider) => Ok(Some(provider)),
-        None => Err(unfit(origin, not_a_provider(&value))),
+        None => Err(invalid_value(origin, not_a_provider(&value))),
     }
 }
 
@@ -175,7 +175,7 @@ fn not_a_provider(text: &str) -> Message {
 fn checked_email(Setting { value, origin }: Setting<String>) -> Result<String> {
     match email_problem(&value) {
         None => Ok(value),
-        Some(problem) => Err(unfit(origin, problem)),
+        Some(problem) => Err(invalid_value(origin, problem)),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct VaultHelper {
     pub config: PathBuf,
     pub helper: PathBuf,
     /// Whether it is this program.
-    pub is_ours: bool,
+    pub is_this_program: bool,
 }
 
 impl VaultHelper {
@@ -80,8 +80,8 @@ impl VaultHelper {
             let config = CliConfig::read(&path)?;
             let helper = config.token_helper()?;
             Ok(helper.map(|helper| {
-                let is_ours = is_this_program(&helper);
-                Self { config: path, helper, is_ours }
+                let is_this_program = is_this_program(&helper);
+                Self { config: path, helper, is_this_program }
             }))
         };
         CliConfig::paths(context).into_iter().filter_map(|path| helper(path).transpose()).collect()

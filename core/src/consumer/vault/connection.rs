@@ -15,7 +15,7 @@ use crate::http::{
     ProxyAddress, Reply, ServerOptions,
 };
 use crate::message;
-use crate::settings::{Origin, Setting, Settings, parse_switch, unfit};
+use crate::settings::{Origin, Setting, Settings, invalid_value, parse_switch};
 
 use super::answer::{State, VaultToken};
 use super::refusal;
@@ -296,8 +296,9 @@ fn client_certificate(given: [Option<Setting<String>>; 2]) -> Result<Option<Clie
 
 fn proxy_address(setting: Setting<String>) -> Result<ProxyAddress> {
     // Not quoted: it can contain a password.
-    ProxyAddress::parse(&setting.value)
-        .ok_or_else(|| unfit(setting.origin, "the proxy is not of the form `http://host:port`"))
+    ProxyAddress::parse(&setting.value).ok_or_else(|| {
+        invalid_value(setting.origin, "the proxy is not of the form `http://host:port`")
+    })
 }
 
 /// Security: a forgotten variable in a shell's start-up file must not expose tokens to a man in the middle. So only
@@ -333,7 +334,7 @@ pub(super) fn checked_path(setting: Setting<String>, what: &'static str) -> Resu
         return Ok(path.to_owned());
     }
     let problem = message!("`{}` is not {what}", ForeignText::new(&setting.value), what);
-    Err(unfit(setting.origin, problem))
+    Err(invalid_value(setting.origin, problem))
 }
 
 #[cfg(test)]

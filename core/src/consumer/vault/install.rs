@@ -129,9 +129,9 @@ impl HelperInstallation {
         match config.token_helper() {
             Ok(Some(named)) if named == self.helper.path => Ok(None),
             Ok(Some(old)) => {
-                let is_ours =
+                let is_made_here =
                     profile_in_name(&old).is_some() && (is_made_here(&old) || !exists(&old));
-                if !is_ours {
+                if !is_made_here {
                     return Err(has_another(config, &old));
                 }
                 config.with_helper(&self.helper.path, Some(&old)).map(Some)
@@ -147,7 +147,7 @@ impl HelperInstallation {
     }
 
     /// Describes the file that must be created, if it must.
-    pub fn wanted_link(&self) -> Option<Message> {
+    pub fn link_to_make(&self) -> Option<Message> {
         self.helper.wanted()
     }
 

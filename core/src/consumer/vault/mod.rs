@@ -32,7 +32,7 @@ use crate::foreign_text::{ForeignText, Message};
 use crate::message;
 use crate::output::Output;
 use crate::run::Context;
-use crate::settings::{Setting, Settings, Table, unfit};
+use crate::settings::{Setting, Settings, Table, invalid_value};
 use crate::source::IdTokenRequest;
 
 use super::{Consumer, ConsumerRun, Delivery, PublicPath};
@@ -250,7 +250,7 @@ fn wrap_ttl(settings: &Settings, env: &Env) -> Result<Option<Duration>> {
     let Some(Setting { value, origin }) = setting else { return Ok(None) };
     match crate::settings::parse_duration(&value) {
         Some(life) if life.subsec_nanos() == 0 => Ok(Some(life)),
-        _ => Err(unfit(
+        _ => Err(invalid_value(
             origin,
             message!(
                 "`{value}` is not a time in whole seconds, such as `60s`",

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 use crate::broker::Request as _;
 use crate::cache::{Cache, EntryMetadata, Key};
-use crate::child::{self, Kill, Outcome, Silence};
+use crate::child::{self, ChildError, Kill, Outcome};
 use crate::credential::{Cacheable, Credential, Lifetime, Secret, exposed};
 use crate::env::{self, Env, Var};
 use crate::error::{Code, Error, Result, plain, shown};
@@ -121,13 +121,13 @@ fn run_helper(helper: &Path, vault: &VaultRun, token: &Secret) -> Result<()> {
     Err(failed(message!("{} ({status})", ForeignText::sentence(&printed), status)))
 }
 
-fn unheard(what: Message, silence: Silence) -> Error {
+fn unheard(what: Message, silence: ChildError) -> Error {
     let (code, problem) = match silence {
-        Silence::TooMuch => (Code::ConsumerRefused, "its output is too large".into()),
-        Silence::Unheard(cause) => {
+        ChildError::TooMuch => (Code::ConsumerRefused, "its output is too large".into()),
+        ChildError::UnreadableOutput(cause) => {
             (Code::ConsumerRefused, cause.context("its output cannot be read"))
         }
-        Silence::Late { budget, .. } => {
+        ChildError::Late { budget, .. } => {
             (Code::Timeout, message!("it did not finish within {budget:.1} s", budget).into())
         }
     };

@@ -10,7 +10,7 @@ use crate::message;
 use crate::settings::file::File;
 use crate::settings::layer::Layer;
 use crate::settings::resolve::{Resolver, expand_home, resolve_path};
-use crate::settings::{KeySource, Kind as ValueKind, Origin, Setting, names, unfit};
+use crate::settings::{KeySource, Kind as ValueKind, Origin, Setting, invalid_value, names};
 
 /// Where the argument and the other keys of an identity are.
 enum Details<'a> {
@@ -75,7 +75,7 @@ impl Resolver<'_> {
         let Setting { value: name, origin } = named;
         if let Some((kind, argument)) = IdentityKind::read(&name) {
             if argument.is_some() && !kind.takes_argument() {
-                return Err(unfit(
+                return Err(invalid_value(
                     origin,
                     message!("the identity `{}` has nothing behind a colon", kind.name()),
                 ));

@@ -108,7 +108,7 @@ impl ImportedKeys {
         let text = match private_file::read_own(&path, MAX_SIZE) {
             Ok(text) => text,
             Err(Unread::Absent) => return Err(self.unknown(name)),
-            Err(Unread::Unfit(problem)) => return Err(wrong(problem)),
+            Err(Unread::Unusable(problem)) => return Err(wrong(problem)),
             Err(Unread::Io(error)) => return Err(Error::unreadable(WHAT, path, error)),
         };
         serde_json::from_slice(&text)

@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 use tokio::process::Command;
 
-use crate::child::{self, Kill, Outcome, Silence};
+use crate::child::{self, ChildError, Kill, Outcome};
 use crate::clock::Deadline;
 use crate::credential::Secret;
 use crate::error::{Cause, Code, Error, Result};
@@ -48,11 +48,13 @@ fn failed(program: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     }
 }
 
-fn silent(program: &str, silence: Silence) -> Error {
+fn silent(program: &str, silence: ChildError) -> Error {
     let (code, problem) = match silence {
-        Silence::TooMuch => (Code::Foreign, "it prints far more than a token".into()),
-        Silence::Unheard(cause) => (Code::Foreign, cause.context("its output cannot be read")),
-        Silence::Late { budget, stderr } => (
+        ChildError::TooMuch => (Code::Foreign, "it prints far more than a token".into()),
+        ChildError::UnreadableOutput(cause) => {
+            (Code::Foreign, cause.context("its output cannot be read"))
+        }
+        ChildError::Late { budget, stderr } => (
             Code::Timeout,
             message!("it did not finish within {budget:.1} s{}", stderr_line(&stderr), budget)
                 .into(),

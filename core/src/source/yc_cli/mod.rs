@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::IdentityInputs;
 use super::yc_config::YcProfile;
 use crate::cache::Key;
-use crate::child::{self, Kill, Running, Silence};
+use crate::child::{self, ChildError, Kill, Running};
 use crate::clock::Deadline;
 use crate::credential::{IamToken, Secret};
 use crate::digest::Digest;
@@ -230,14 +230,16 @@ impl Call<'_> {
             .ok_or_else(|| output.no_token(self, &stdout))
     }
 
-    fn silent(&self, silence: Silence) -> Error {
+    fn silent(&self, silence: ChildError) -> Error {
         let try_it = self.yc.try_it();
         let (code, problem, hint) = match silence {
-            Silence::TooMuch => (Code::Foreign, "yc prints far more than a token".into(), try_it),
-            Silence::Unheard(cause) => {
+            ChildError::TooMuch => {
+                (Code::Foreign, "yc prints far more than a token".into(), try_it)
+            }
+            ChildError::UnreadableOutput(cause) => {
                 (Code::Foreign, cause.context("the output of yc cannot be read"), try_it)
             }
-            Silence::Late { budget, stderr } => {
+            ChildError::Late { budget, stderr } => {
                 let output = YcOutput::read(&String::from_utf8_lossy(&stderr)).addition();
                 let hint = message!(
                     "it may be waiting for a login in a browser: {try_it}; else give more time with `--timeout`",

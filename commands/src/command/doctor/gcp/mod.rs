@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::command::on_path::on_path;
 use crate::command::own_check::OwnCheck;
 use crate::consumer::{
-    ConsumerName, CredentialFile, GCP_IN_THE_WAY, GCP_VARIABLES, Provider, gcp_settings,
+    ConsumerName, CredentialFile, GCP_OVERRIDING, GCP_VARIABLES, Provider, gcp_settings,
 };
 use crate::env::{self, Var};
 use crate::error::{Error, Exit, shown};
@@ -98,7 +98,7 @@ pub(super) fn check(checks: &Checks<'_>, group: &mut Group<'_>) -> Entries {
             let value = env.get_os(*variable);
             value.is_some_and(|value| paths.iter().all(|path| path.as_os_str() != value))
         };
-        for variable in GCP_IN_THE_WAY.into_iter().filter(is_another) {
+        for variable in GCP_OVERRIDING.into_iter().filter(is_another) {
             group.warning(
                 message!("{} is set: gcloud or Terraform uses it instead", variable.name),
                 message!("unset {}", variable.name),

@@ -19,7 +19,7 @@ use crate::command::config::Document;
 use crate::command::own_check::OwnCheck;
 use crate::consumer::gcp_settings as rows;
 use crate::consumer::{
-    ConsumerName, CredentialFile, GCP_IN_THE_WAY, GcpConfiguration, Provider, TokenSource,
+    ConsumerName, CredentialFile, GCP_OVERRIDING, GcpConfiguration, Provider, TokenSource,
     email_problem, provider_problem,
 };
 use crate::env::{self, Env};
@@ -250,7 +250,7 @@ fn credential_change(
 
 /// Notes on the environment variables that some Google tools use instead.
 fn overriding_variables(env: &Env) -> Option<Message> {
-    let set = GCP_IN_THE_WAY.into_iter().filter(|variable| env.get_os(*variable).is_some());
+    let set = GCP_OVERRIDING.into_iter().filter(|variable| env.get_os(*variable).is_some());
     let names: Vec<Message> = set.map(|variable| variable.name.into()).collect();
     (!names.is_empty()).then(|| {
         message!(

@@ -18,23 +18,24 @@
 //! ```
 //!
 //! Dependencies have one direction: `main → cli → agent, command, consumer → run → broker → cache, source → http, jwt,
-//! keyring → clock, credential, env, error`. [`agent`] and [`command`] are in the crate `yc-id-token-commands`, which is
-//! built to be small, and all others but [`cli`] in `yc-id-token-core`, which a cache hit runs. The source and the cache know no consumer, only [`http`] uses types of
-//! the HTTP client, and only `consumer/x.rs` knows the format of x.
+//! keyring → clock, credential, env, error`. The source and the cache know no consumer, only [`http`] uses types of the
+//! HTTP client, and only `consumer/x.rs` knows the format of x.
+//!
+//! [`agent`] and [`command`] are in the crate `yc-id-token-commands`, which is built to be small. All others but [`cli`]
+//! are in `yc-id-token-core`, which a cache hit runs.
 //!
 //! | module | what it contains |
 //! | --- | --- |
 //! | [`cli`] | the command line: one parser, and the start of each command |
 //! | [`consumer`] | the programs that receive a credential, one file or folder each |
 //! | [`agent`] | the process that keeps credentials fresh, in files and at endpoints |
-//! | [`endpoint`] | HTTP on loopback or a Unix socket, for the agent and for `exec` |
+//! | [`endpoint`] | HTTP on loopback or a Unix socket, for the agent and for `exec`: authentication and limits |
 //! | [`command`] | the other commands, such as `setup`, `status` and `doctor`, one file or folder each |
 //! | [`settings`] | the settings, their rows, the configuration file, and the origin of each value |
 //! | [`run`] | one run: its settings, opened into a source, a broker and an HTTP layer |
 //! | [`broker`] | freshness, single flight, negative cache and background refresh of every credential |
 //! | [`cache`] | where credentials are stored between runs: files or the keyring |
 //! | [`source`] | the Yandex side: identities, IAM tokens, ID tokens, service accounts, endpoints |
-//! | `endpoint` | HTTP servers on loopback and Unix sockets: authentication and limits |
 //! | [`http`] | requests: TLS, proxies, retries, deadlines, and the errors of all of these |
 //! | [`jwt`] | JSON Web Tokens: claims, signatures, assertions |
 //! | [`keyring`] | the system's keyring, behind a deadline |
@@ -59,8 +60,8 @@
 //! | [`encoding`] | UTF-8 and UTF-16 in text files |
 //! | [`files`] | edits of the user's files, which keep everything else in them |
 //! | `kubeconfig` | kubeconfigs: read together, and edited in place |
-//! | `yaml` | YAML as a tree with the place of each node |
-//! | `random` | random numbers that spread requests over time |
+//! | [`yaml`] | YAML as a tree with the place of each node |
+//! | [`random`] | random numbers that spread requests over time, and random secrets |
 
 pub mod cli;
 

@@ -318,8 +318,8 @@ pub fn words_of_helper(link: &Path, first: Option<&OsString>) -> Option<Vec<OsSt
 /// The formats of other programs' files, for `setup` and `doctor`.
 pub use {
     aws::{
-        AUDIENCE as AWS_AUDIENCE, AwsFiles, Ini, Item, Kind, Section, expanded, role_arn_problem,
-        settings as aws_settings,
+        AUDIENCE as AWS_AUDIENCE, AwsFiles, CREDENTIAL_KEYS, Ini, Item, Kind, Section, expanded,
+        role_arn_problem, settings as aws_settings,
     },
     gcp::{
         Configuration as GcpConfiguration, CredentialFile, OVERRIDING as GCP_OVERRIDING, Provider,

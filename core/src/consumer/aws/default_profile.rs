@@ -11,7 +11,7 @@ use super::ini::{Ini, Kind};
 use crate::env::{self, Env, Var};
 
 /// The keys that make a profile a source of credentials. Others, such as the region, stay.
-const CREDENTIALS: &[&str] = &[
+pub const CREDENTIAL_KEYS: &[&str] = &[
     "aws_access_key_id",
     "aws_secret_access_key",
     "aws_session_token",
@@ -55,7 +55,7 @@ fn without_credentials(text: &str) -> Option<Zeroizing<String>> {
     let ini = Ini::parse(text);
     let items = ini.named(Kind::Profile, "default").flat_map(|section| &section.items);
     let credentials: Vec<_> =
-        items.filter(|item| CREDENTIALS.iter().any(|key| item.is(key))).collect();
+        items.filter(|item| CREDENTIAL_KEYS.iter().any(|key| item.is(key))).collect();
     if credentials.is_empty() {
         return None;
     }

@@ -33,6 +33,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, ConsumerRun, Delivery, PublicPath, Server, Warning, exchange};
 pub(super) use answer::SessionKeys;
+pub use default_profile::CREDENTIAL_KEYS;
 pub(super) use default_profile::files_without_default_credentials;
 use endpoint::Sts;
 use role::RoleSession;

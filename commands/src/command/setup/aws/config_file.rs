@@ -8,26 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::process::arguments;
 use crate::command::setup::difference;
-use crate::consumer::{Ini, Item, Kind, Section};
+use crate::consumer::{CREDENTIAL_KEYS, Ini, Item, Kind, Section};
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
-
-/// Settings that some tools use instead of `credential_process`, or together with it.
-const OTHER_CREDENTIALS: &[&str] = &[
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "credential_source",
-    "login_session",
-    "role_arn",
-    "source_profile",
-    "sso_account_id",
-    "sso_role_name",
-    "sso_session",
-    "sso_start_url",
-    "web_identity_token_file",
-];
 
 const PROCESS: &str = "credential_process";
 
@@ -209,7 +193,7 @@ impl<'a> AwsFile<'a> {
             sections.map(|section| (section.header.to_owned(), items(section, &[]))).collect()
         };
         let keys: Vec<&str> =
-            settings.iter().map(|(key, _)| *key).chain(OTHER_CREDENTIALS.iter().copied()).collect();
+            settings.iter().map(|(key, _)| *key).chain(CREDENTIAL_KEYS.iter().copied()).collect();
         let other_items = |file: &AwsFile<'_>| -> Result<Vec<_>> {
             Ok(file.profile(name)?.map(|section| items(section, &keys)).unwrap_or_default())
         };
@@ -235,8 +219,9 @@ impl<'a> AwsFile<'a> {
         'a: 's,
     {
         let is_other = |item: &&Item<'a>| {
-            OTHER_CREDENTIALS.iter().any(|other| item.is(other))
-                || (item.is(PROCESS) && !item.value.contains("yc-id-token"))
+            // Some tools use the other keys instead of `credential_process`, or together with it.
+            let is_own = item.is(PROCESS) && item.value.contains("yc-id-token");
+            CREDENTIAL_KEYS.iter().any(|key| item.is(key)) && !is_own
         };
         let of_all = self.ini.of_all_sections().filter(is_other).map(|item| item.key);
         items.filter(is_other).map(|item| item.key).chain(of_all).collect()

@@ -117,7 +117,7 @@ fn the_quick_start_of_the_page_connects_the_cli() {
     let written = typed("setup vault --apply");
     assert!(written.contains("vault write auth/jwt/role/robot role_type=jwt"), "{written}");
     let found = typed("doctor vault");
-    let exchange = "an exchange gives a Vault token of the role `robot`";
+    let exchange = "an exchange returns a Vault token of the role `robot`";
     assert!(found.contains(exchange) && found.contains("no problems"), "{found}");
 }
 

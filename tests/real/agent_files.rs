@@ -99,7 +99,8 @@ fn the_page_explains_every_metric_and_every_field_of_the_log() {
 fn the_pages_commands_install_the_units() {
     let mut sandbox = Sandbox::new();
     for unit in [UNIT, SOCKET] {
-        sandbox.write(unit, &project_file(&format!("integrations/agent/{unit}")));
+        let file = format!("integrations/agent/{unit}");
+        sandbox.write(&file, &project_file(&file));
     }
     // `systemctl` then does only what works without a manager.
     sandbox.set("SYSTEMD_OFFLINE", "1");

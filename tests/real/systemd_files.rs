@@ -97,6 +97,10 @@ fn systemd_finds_nothing_wrong_with_the_units() {
 #[test]
 fn the_pages_commands_keep_a_token_in_the_file_that_it_names() {
     let sandbox = sandbox();
+    for unit in [SERVICE, TIMER] {
+        let text = fs::read_to_string(sandbox.home().join(unit)).unwrap();
+        sandbox.write(&format!("integrations/systemd/{unit}"), &text);
+    }
     let page = Document::of("agent");
     assert!(type_in(&sandbox, page.block("sh", "--version")).starts_with("yc-id-token "));
     // Nothing can start anything now.

@@ -202,12 +202,12 @@ codes! {
     }
     ConsumerDenied = "E_CONSUMER_DENIED" => Consumer {
         meaning: "The server of the consumer denies permission.",
-        cause: "The trust policy of the AWS role does not match, or the policy of the Vault token is too narrow.",
-        fix: "Compare the role's conditions with the values in the hint.",
+        cause: "The AWS role's trust policy does not match, Vault has no JWT method at the mount, or the Vault token's policy is too narrow.",
+        fix: "Configure the server as `setup` printed; then compare its conditions with the values in the hint.",
     }
     ConsumerRefused = "E_CONSUMER_REFUSED" => Consumer {
         meaning: "The server of the consumer refuses the request for another reason.",
-        cause: "A wrong role, mount or duration, or an auth method that is not enabled.",
+        cause: "A wrong role, mount or duration.",
         fix: "Follow the hint; `yc-id-token doctor aws` or `yc-id-token doctor vault` checks the settings.",
     }
     ConsumerSealed = "E_CONSUMER_SEALED" => Temporary {

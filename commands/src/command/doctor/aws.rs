@@ -102,7 +102,7 @@ pub(super) fn check(checks: &Checks<'_>, programs: &Programs, group: &mut Group<
         group.good("no AWS profile runs yc-id-token; `yc-id-token setup aws` adds one");
     } else if checks.env.get_os(env::AWS_ACCESS_KEY_ID).is_some() {
         group.warning(
-            "AWS_ACCESS_KEY_ID is set, and takes precedence over every profile",
+            "AWS_ACCESS_KEY_ID is set, and takes precedence over AWS_PROFILE and the default profile",
             "unset AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         );
     }

@@ -321,7 +321,7 @@ The AWS profile has the address of STS as `endpoint_url`, for all services: corr
 /// A note on the environment variables that take precedence over the AWS profile.
 fn overriding_variables(env: &Env, name: &str) -> Option<Message> {
     if env.get(env::AWS_ACCESS_KEY_ID).is_some() {
-        return Some("Unset AWS_ACCESS_KEY_ID: as long as it is set, AWS's tools use it instead of any profile.\n".into());
+        return Some("Unset AWS_ACCESS_KEY_ID: as long as it is set, AWS's tools use it unless `--profile` is given.\n".into());
     }
     let profile = env.get(env::AWS_PROFILE).filter(|profile| profile != name)?;
     Some(message!(

@@ -53,7 +53,7 @@ pub const CLOUD_ID: Field =
 /// Audience.
 pub const AUDIENCE: Field =
     Field::new(Kind::Text, "audience", "--audience", "YC_ID_TOKEN_AUDIENCE")
-        .help("AUD", "Audience (`aud`) of the ID token [default: the ID of the service account]")
+        .help("AUD", "Audience (`aud`) of the ID token")
         .group(Group::Token)
         .essential();
 

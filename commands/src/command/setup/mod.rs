@@ -52,7 +52,7 @@ use question::{Missing, Question};
     arg_required_else_help = true,
     after_help = "Examples:
   yc-id-token setup kubectl
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot
+  yc-id-token setup vault --apply --key-file key.json --address https://vault.example --role robot
   yc-id-token setup --undo
 
 On a terminal, `setup` asks for missing settings, shows the changes as a diff, and asks before it writes them. Without a terminal, it only shows the \

@@ -36,7 +36,7 @@ const POLICY: &str = include_str!("../../../../integrations/vault/policy.hcl");
 #[allow(clippy::doc_markdown, reason = "these lines are the help")]
 #[command(after_help = "Examples:
   yc-id-token setup vault
-  yc-id-token setup vault --apply --key-file ~/key.json --address https://vault.example:8200 --role robot
+  yc-id-token setup vault --apply --key-file key.json --address https://vault.example --role robot
 
 The output has the configuration for the server too: the auth method and the role.")]
 pub(super) struct Args {

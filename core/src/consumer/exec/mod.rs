@@ -51,7 +51,7 @@ const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AW
     .decides(Decides::Nothing);
 
 const SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
-    .help("", "With `--aws`: serve the keys at a local endpoint, not in variables")
+    .help("", "With `--aws`: serve the keys at a local endpoint")
     .essential()
     .decides(Decides::Nothing);
 

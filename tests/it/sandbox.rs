@@ -253,6 +253,13 @@ impl Sandbox {
         self.outcome(child)
     }
 
+    /// Runs commands in a shell, which stops at the first that fails and at a variable that is not set.
+    pub fn shell(&self, commands: &str) -> Outcome {
+        let mut shell = self.other_command("/bin/sh");
+        shell.args(["-eu", "-c", commands]);
+        self.finish(shell)
+    }
+
     /// Waits for a child whose standard output and error are pipes.
     pub fn outcome(&self, mut child: Child) -> Outcome {
         let stdout = drain(child.stdout.take());

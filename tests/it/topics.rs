@@ -82,9 +82,7 @@ fn the_shell_blocks_of_the_pages_run() {
     for page in ["caching", "diagnostics", "troubleshooting"] {
         for block in Document::of(page).blocks("sh") {
             let sandbox = sandbox();
-            let mut shell = sandbox.other_command("/bin/sh");
-            shell.args(["-e", "-c", block]);
-            let outcome = sandbox.finish(shell);
+            let outcome = sandbox.shell(block);
             assert!(outcome.status.success(), "{page}: {block}: {outcome:?}");
         }
     }

@@ -109,9 +109,7 @@ fn the_pages_commands_install_the_units() {
     let of_socket = page.block("sh", "enable --now yc-id-token-agent.socket");
     for (unit, block, target) in [(UNIT, of_service, "default"), (SOCKET, of_socket, "sockets")] {
         let script = filled_in(block, "enable --now", "enable");
-        let mut shell = sandbox.other_command("/bin/sh");
-        shell.args(["-e", "-c", &script]);
-        let outcome = sandbox.finish(shell);
+        let outcome = sandbox.shell(&script);
         assert!(outcome.status.success(), "{outcome:?}");
         let wanted = format!(".config/systemd/user/{target}.target.wants/{unit}");
         let installed = fs::read_to_string(sandbox.home().join(wanted)).unwrap();

@@ -65,9 +65,7 @@ fn as_the_sandbox(sandbox: &mut Sandbox) {
 /// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", &block.replace(HELPER, PROGRAM)]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(&block.replace(HELPER, PROGRAM)).ok()
 }
 
 /// The role's trust policy as the account stores it.

@@ -54,9 +54,7 @@ fn configured(mut sandbox: Sandbox) -> Sandbox {
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
     let token_file = sandbox.home().join("google.jwt").display().to_string();
     let block = block.replace(HELPER, PROGRAM).replace(TOKEN_FILE, &token_file);
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", &block]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(&block).ok()
 }
 
 /// The value of a gcloud option in the commands of the page.

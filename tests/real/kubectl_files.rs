@@ -130,9 +130,7 @@ fn trust_of_flags(account: &str) -> Trust {
 /// Types commands into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, commands: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-euc", commands]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(commands).ok()
 }
 
 /// Makes this kubeconfig the sandbox's, for this server.

@@ -115,9 +115,7 @@ impl Page {
         for (printed, had) in replaced {
             block = filled_in(&block, printed, had);
         }
-        let mut shell = self.sandbox.other_command("/bin/sh");
-        shell.args(["-e", "-c", &block]);
-        self.sandbox.finish(shell)
+        self.sandbox.shell(&block)
     }
 
     /// The consumer's server, which trusts what its configuration names.

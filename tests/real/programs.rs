@@ -18,11 +18,7 @@ fn the_pages_commands_work() {
     put_on_path(&mut sandbox, &[Path::new(PROGRAM).parent().unwrap()]);
     let file = sandbox.home().join("token.jwt");
     sandbox.may_hold_secrets(&file);
-    let typed = |saying: &str| {
-        let mut shell = sandbox.other_command("/bin/sh");
-        shell.args(["-e", "-c", page.block("sh", saying)]);
-        sandbox.finish(shell).ok()
-    };
+    let typed = |saying: &str| sandbox.shell(page.block("sh", saying)).ok();
 
     let shown = typed("doctor service");
     assert!(shown.contains("\"aud\": \"https://service.example\""), "{shown}");

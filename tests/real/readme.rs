@@ -20,9 +20,7 @@ fn sandbox() -> Sandbox {
 }
 
 fn type_in(sandbox: &Sandbox, line: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", line]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(line).ok()
 }
 
 /// The lines of its blocks in a language that begin so, without that.

@@ -19,9 +19,7 @@ fn sandbox() -> Sandbox {
 /// Types a block into a shell, and returns what that prints.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", block]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(block).ok()
 }
 
 #[test]

@@ -59,9 +59,7 @@ fn between<'a>(text: &'a str, begin: &str, end: &str) -> &'a str {
 /// Runs commands in a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, commands: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", commands]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(commands).ok()
 }
 
 #[test]

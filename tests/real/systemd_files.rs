@@ -50,9 +50,7 @@ fn sandbox() -> Sandbox {
 /// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", &block.replace(HELPER, PROGRAM)]);
-    let outcome = sandbox.finish(shell);
+    let outcome = sandbox.shell(&block.replace(HELPER, PROGRAM));
     // `systemctl` reports on standard error what it has done.
     assert!(outcome.status.success(), "{outcome:?}");
     outcome.stdout

@@ -30,9 +30,7 @@ fn sandbox() -> Sandbox {
 /// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, block: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", block]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(block).ok()
 }
 
 #[test]

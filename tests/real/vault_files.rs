@@ -80,9 +80,7 @@ fn set_up(sandbox: &mut Sandbox, server: &OpenBao) {
 /// Types one of the page's blocks into a shell.
 #[track_caller]
 fn type_in(sandbox: &Sandbox, server: &OpenBao, block: &str) -> String {
-    let mut shell = sandbox.other_command("/bin/sh");
-    shell.args(["-e", "-c", &here(sandbox, server, block)]);
-    sandbox.finish(shell).ok()
+    sandbox.shell(&here(sandbox, server, block)).ok()
 }
 
 #[test]

@@ -23,9 +23,8 @@ use crate::settings::{
     AgentEndpoint, Flags, Origin, Setting, by_name, invalid_value, list, names_of, text_problem,
 };
 
-/// The hint for an endpoint on loopback without a secret.
-const SET_SECRET: &str =
-    "set `secret_file`, where the agent writes the secret that clients must send";
+/// What the file is that an endpoint on loopback lacks.
+const SECRET_FILE: &str = "where the agent writes the secret that clients must send";
 
 #[derive(Debug)]
 pub(in crate::agent) struct PlannedEndpoint {
@@ -52,13 +51,17 @@ impl SecretPlace {
         let content = private_file::read_plain(path, CredentialFile::LIMIT)
             .map_err(|error| Cause::from(error).context(message!("`{}`", shown(path))))?;
         let content = Zeroizing::new(content);
-        if let Self::New(_) = self {
-            return Ok(content);
-        }
-        let file = CredentialFile::parse(&content);
-        let secret = file.as_ref().and_then(CredentialFile::secret).unwrap_or_default();
-        Ok(Zeroizing::new(secret.as_bytes().to_vec()))
+        Ok(match self {
+            Self::New(_) => content,
+            Self::Credential(_) => secret_in(&content).unwrap_or_default(),
+        })
     }
+}
+
+/// The secret in a credential configuration.
+fn secret_in(configuration: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let file = CredentialFile::parse(configuration)?;
+    file.secret().map(|secret| Zeroizing::new(secret.as_bytes().to_vec()))
 }
 
 impl PlannedEndpoint {
@@ -98,13 +101,15 @@ impl PlannedEndpoint {
             if let Origin::Flag(_) = origin {
                 return Err(Error::Usage {
                     problem: message!("every user of this machine can reach `{}`", listen.shown()),
-                    hint: "give `--secret-file`, where the agent writes the secret that clients must send"
-                        .into(),
+                    hint: message!("give `--secret-file`, {SECRET_FILE}", SECRET_FILE),
                 });
             }
             return Err(invalid_value(
                 origin,
-                message!("every user of this machine can reach it: {hint}", hint = SET_SECRET),
+                message!(
+                    "every user of this machine can reach it: set `secret_file`, {SECRET_FILE}",
+                    SECRET_FILE
+                ),
             ));
         }
         let flags = flags_with(flags, &[(&PROFILE, profile)]);
@@ -147,7 +152,7 @@ impl PlannedEndpoint {
             let listen = self.listen.shown();
             return Err(Error::Configuration {
                 problem: message!("every user of this machine can reach `{listen}`", listen),
-                hint: SET_SECRET.into(),
+                hint: message!("set `secret_file`, {SECRET_FILE}", SECRET_FILE),
             });
         }
         Ok(())
@@ -179,13 +184,11 @@ impl PlannedEndpoint {
 /// read their configuration once.
 fn known_secret(path: &Path, now: Moment) -> Result<Secret> {
     let content = secret_file::read("the credential configuration", path, CredentialFile::LIMIT)?;
-    let file = CredentialFile::parse(&content);
-    let secret = file.as_ref().and_then(CredentialFile::secret);
-    let secret = secret.ok_or_else(|| Error::Configuration {
+    let secret = secret_in(&content).ok_or_else(|| Error::Configuration {
         problem: message!("`{}` has no `Authorization` header with a secret", shown(path)),
         hint: "write it with `yc-id-token setup gcp --source=url`".into(),
     })?;
-    Ok(Secret::known(secret.as_bytes(), now))
+    Ok(Secret::known(&secret, now))
 }
 
 /// A token for each audience, or for the profile's audience.

@@ -23,7 +23,9 @@ impl Digest {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = String::with_capacity(2 * self.0.len());
         for byte in self.0 {
-            hex.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+            for digit in [byte >> 4, byte & 15] {
+                hex.push(char::from(DIGITS[usize::from(digit)]));
+            }
         }
         hex
     }

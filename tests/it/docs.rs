@@ -46,7 +46,7 @@ fn the_page_of_errors_lists_every_code_with_its_exit_status() {
 #[test]
 fn the_page_of_the_command_line_describes_every_command() {
     let program = cli::program();
-    let common = with_flags(Command::new(""), &COMMON, |_, _| true);
+    let common = with_flags(Command::new(""), &COMMON, &|_, _| true);
     let mut commands = String::new();
     for command in visible(&program) {
         describe(command, command.get_name(), &common_flags(), &mut commands);

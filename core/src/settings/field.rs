@@ -29,6 +29,8 @@ pub struct Field {
     pub is_in_file: bool,
     /// The only subcommand that has the flag; empty if all have it.
     pub command: &'static str,
+    /// The ID of an argument of the command that excludes the flag; empty if none does.
+    pub conflicts_with: &'static str,
     pub group: Group,
     /// Whether `-h` lists its flag. `--help` lists all.
     pub is_essential: bool,
@@ -140,6 +142,7 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
+            conflicts_with: "",
             group: Group::OfTable,
             is_essential: false,
             offer: Offer::Nothing,
@@ -180,6 +183,12 @@ impl Field {
     }
 
     #[must_use]
+    pub const fn conflicts_with(mut self, id: &'static str) -> Self {
+        self.conflicts_with = id;
+        self
+    }
+
+    #[must_use]
     pub const fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
@@ -216,6 +225,10 @@ impl Field {
     /// Its flag for clap; the ID is the flag itself.
     pub(super) fn arg(&self) -> Arg {
         let arg = Arg::new(self.flag).long(self.flag.trim_start_matches('-')).help(self.help);
+        let arg = match self.conflicts_with {
+            "" => arg,
+            id => arg.conflicts_with(id),
+        };
         match self.kind {
             Kind::Switch => arg.action(ArgAction::SetTrue),
             Kind::Count => arg.action(ArgAction::Count).short('v'),

@@ -16,7 +16,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -43,7 +44,7 @@ const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// The text of a configuration file, and its path.
 pub(super) struct Text {
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) content: String,
 }
 
@@ -58,8 +59,8 @@ impl Text {
     }
 
     /// A text that may not be in its file yet.
-    pub(super) const fn of(path: PathBuf, content: String) -> Self {
-        Self { path, content }
+    pub(super) fn of(path: PathBuf, content: String) -> Self {
+        Self { path: path.into(), content }
     }
 
     pub(super) fn line(&self, at: usize) -> usize {
@@ -74,7 +75,7 @@ impl Text {
         hint: Option<Message>,
     ) -> Error {
         Error::Config {
-            path: self.path.clone(),
+            path: self.path.to_path_buf(),
             line: self.line(span.start),
             problem: problem.into(),
             hint,
@@ -178,7 +179,7 @@ impl<'a> File<'a> {
     pub(super) fn only_profile(&self) -> Option<Setting<String>> {
         let profiles = self.root.get("profiles")?.get_ref().as_table()?;
         let (name, _) = profiles.iter().next().filter(|_| profiles.len() == 1)?;
-        let (path, line) = (self.source.path.clone(), self.source.line(name.span().start));
+        let (path, line) = (Arc::clone(&self.source.path), self.source.line(name.span().start));
         let value = name.get_ref().to_string();
         Some(Setting { value, origin: Origin::OnlyProfile { path, line } })
     }

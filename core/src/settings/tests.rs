@@ -52,7 +52,7 @@ fn every_value_keeps_its_origin() {
     assert_eq!(origin_line(&settings.cache.origin), 2);
     let audience = settings.audience.as_ref().unwrap();
     assert_eq!((audience.value.as_str(), origin_line(&audience.origin)), ("a", 6));
-    assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if profile == "base"));
+    assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if **profile == *"base"));
     assert_eq!(settings.proxy.as_ref().unwrap().origin, Origin::Flag("--proxy"));
     let version = settings.own(&API_VERSION).unwrap();
     assert_eq!((version.value.as_str(), origin_line(&version.origin)), ("v1beta1", 11));

@@ -56,8 +56,8 @@ pub(crate) fn memory(run: &Run) -> Result<u64, String> {
     Ok(peaks.iter().max().unwrap() * 1024)
 }
 
-/// The minor page faults of all children of this process that have ended (`cminflt` in proc_pid_stat(5)). None of them
-/// is from before an `exec`, because this process spawns without a fork.
+/// The minor page faults of all children of this process that have ended: `cminflt` in `proc_pid_stat(5)`. None of
+/// them is from before an `exec`, because this process spawns without a fork.
 pub(crate) fn faults_of_children() -> u64 {
     let status = fs::read_to_string("/proc/self/stat").unwrap();
     let (_, after_name) = status.rsplit_once(") ").unwrap();

@@ -72,7 +72,9 @@ impl Runs {
         let mut shuffle = Shuffle::new();
         let seed = shuffle.seed;
         // The copies of the home are used for the first time.
-        runs.iter().for_each(|(_, run)| run.succeed());
+        for (_, run) in &runs {
+            run.succeed();
+        }
         let requests = place.requests();
         for _ in 0..ROUNDS {
             for at in shuffle.order(candidates.len()) {

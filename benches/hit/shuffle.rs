@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Orders from pseudo-random numbers (SplitMix64), so that a printed seed repeats them.
+/// Orders from pseudo-random numbers (`SplitMix64`), so that a printed seed repeats them.
 pub(crate) struct Shuffle {
     pub(crate) seed: u64,
     state: u64,

@@ -217,8 +217,9 @@ fn a_mistake_in_one_profile_does_not_break_the_others() {
 #[test]
 fn a_broken_profile_among_many_does_not_break_the_others() {
     let sandbox = Sandbox::new();
-    let others: String =
+    let others: Vec<String> =
         (0..99).map(|number| format!("[profiles.p{number}]\naudience = \"{number}\n")).collect();
+    let others = others.concat();
     sandbox.configure(&format!(
         "default_profile = \"heir\"\n{others}[profiles.prod]\naudience = \"a\"\n\
          [profiles.heir]\nextends = \"prod\"\n"

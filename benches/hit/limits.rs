@@ -52,7 +52,7 @@ const LIMITS: [Limit; 9] = [
         Figure::By("kubectl"),
         &[AMONG_ENTRIES],
         1.05,
-        1.0,
+        1.05,
     ),
     limit("… with 1,000 profiles, by `kubectl`", Figure::By("kubectl"), &[WITH_PROFILES], 1.5, 1.2),
     limit("instructions", Figure::Instructions, &CONSUMERS, 420_000.0, 350_000.0),

@@ -124,8 +124,8 @@ impl fmt::Display for Runs {
         )?;
         let or_dash = |figure: Result<String, String>| figure.unwrap_or_else(|_| "–".into());
         for (name, run) in &self.rows {
-            let name =
-                if CONSUMERS.contains(&name.as_str()) { format!("`{name}`") } else { name.clone() };
+            let is_command = name == PEER || CONSUMERS.contains(&name.as_str());
+            let name = if is_command { format!("`{name}`") } else { name.clone() };
             writeln!(
                 f,
                 "| {name} | {} | {} | {} | {} | {} | {} |",

@@ -87,7 +87,7 @@ pub fn agent_tables(
     };
     let home = locations.home.as_deref();
     let tables = read(&File::parse(&text, consumers)?, home, report)?;
-    let Text { path, content } = text;
+    let Text { path, content, .. } = text;
     Ok(AgentTables { text: Some((path.to_path_buf(), content)), ..tables })
 }
 

@@ -17,9 +17,11 @@
 
 mod agent;
 mod check;
+mod cold;
 mod counts;
 mod endpoint;
 mod place;
+mod round_trips;
 mod table;
 
 use std::fmt;
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
     agent::measure(&place, &mut table);
     cold_requests(&place, &mut table);
     cold_time(&place, &mut table);
+    cold::measure(&place, &mut table);
     at_once(&place, &mut table);
     place.crowd();
     for consumer in CONSUMERS {

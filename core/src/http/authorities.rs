@@ -154,7 +154,7 @@ fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 
 /// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's if one is set. Unreadable files
 /// are skipped.
-pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> {
+pub(super) fn of_environment(env: &Env) -> Option<RootCertStore> {
     if !ARE_IN_FILES {
         return None;
     }
@@ -162,31 +162,40 @@ pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> 
     if file.is_none() && folders.is_none() {
         return None;
     }
-    let mut found = file.map(|file| read_what_is_usable(Path::new(&file))).unwrap_or_default();
+    let mut found = RootCertStore::empty();
+    if let Some(file) = file {
+        add_file(&mut found, Path::new(&file));
+    }
     for folder in std::env::split_paths(&folders.unwrap_or_default()) {
-        found.extend(read_folder(&folder).unwrap_or_default());
+        found.add_parsable_certificates(read_folder(&folder).unwrap_or_default());
     }
     Some(found)
 }
 
 /// The authorities of the system's bundle, which is one file. Empty if there is none.
 #[cfg(not(any(target_os = "macos", windows)))]
-pub(super) fn of_bundle() -> Vec<CertificateDer<'static>> {
-    openssl_probe::probe().cert_file.map(|file| read_what_is_usable(&file)).unwrap_or_default()
+pub(super) fn of_bundle() -> RootCertStore {
+    let mut found = RootCertStore::empty();
+    if let Some(file) = openssl_probe::probe().cert_file {
+        add_file(&mut found, &file);
+    }
+    found
 }
 
 /// The authorities of the system's folders. They have hundreds of files, and most of these are in the bundle too.
 #[cfg(not(any(target_os = "macos", windows)))]
-pub(super) fn of_folders() -> Vec<CertificateDer<'static>> {
-    let folders = openssl_probe::candidate_cert_dirs();
-    folders.flat_map(|folder| read_folder(folder).unwrap_or_default()).collect()
+pub(super) fn of_folders() -> RootCertStore {
+    let mut found = RootCertStore::empty();
+    for folder in openssl_probe::candidate_cert_dirs() {
+        found.add_parsable_certificates(read_folder(folder).unwrap_or_default());
+    }
+    found
 }
 
-/// The certificates of a file, without the malformed ones of which even the encoding is wrong. The verifier skips the
-/// others.
-fn read_what_is_usable(path: &Path) -> Vec<CertificateDer<'static>> {
+/// Adds the certificates of a file, and skips malformed ones. They are decoded one by one, because a bundle is large.
+fn add_file(found: &mut RootCertStore, path: &Path) {
     let pem = private_file::read_plain(path, BUNDLE_LIMIT).unwrap_or_default();
-    decoded_blocks(&pem).flatten().collect()
+    found.add_parsable_certificates(decoded_blocks(&pem).flatten());
 }
 
 /// Problems of the authorities of `ca_file`, and of those that the environment puts in place of the system's. The

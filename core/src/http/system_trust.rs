@@ -53,9 +53,9 @@ mod in_files {
         given: &[CertificateDer<'static>],
         provider: &Arc<CryptoProvider>,
     ) -> Result<Arc<dyn ServerCertVerifier>, Error> {
-        match verifier_by(of_bundle().into_iter().chain(given.iter().cloned()), provider) {
+        match verifier_by(of_bundle(), given, provider) {
             Ok(bundle) => Ok(Arc::new(BundleFirst { bundle, provider: Arc::clone(provider) })),
-            Err(_) => verifier_by(of_folders().into_iter(), provider),
+            Err(_) => verifier_by(of_folders(), &[], provider),
         }
     }
 
@@ -82,7 +82,7 @@ mod in_files {
                     debug!(
                         "the bundle has no authority for a certificate, so the folders are read"
                     );
-                    match verifier_by(of_folders().into_iter(), &self.provider) {
+                    match verifier_by(of_folders(), &[], &self.provider) {
                         Ok(folders) => verify(&*folders),
                         Err(_) => Err(error),
                     }

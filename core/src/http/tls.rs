@@ -81,7 +81,7 @@ fn system_verifier(
 ) -> Result<Trusting> {
     let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
     let verifier = match authorities::of_environment(&Env::Real) {
-        Some(found) => verifier_by(found.into_iter().chain(given.iter().cloned()), provider),
+        Some(found) => verifier_by(found, &given, provider),
         None => system_trust::verifier(&given, provider),
     };
     let verifier = verifier.map_err(|error| no_authorities(what, error))?;
@@ -117,17 +117,18 @@ fn no_authorities(what: &Message, error: rustls::Error) -> Error {
 /// A verifier that trusts only these authorities.
 fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
-    let verifier = verifier_by(given.iter().cloned(), provider).map_err(Error::internal)?;
+    let verifier =
+        verifier_by(RootCertStore::empty(), &given, provider).map_err(Error::internal)?;
     Ok((verifier, given))
 }
 
-/// A verifier that trusts these authorities. Fails if there is none.
+/// A verifier that trusts these authorities, and those in `given`. Fails if there is none.
 pub(super) fn verifier_by(
-    authorities: impl Iterator<Item = CertificateDer<'static>>,
+    mut roots: RootCertStore,
+    given: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
 ) -> std::result::Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(authorities);
+    roots.add_parsable_certificates(given.iter().cloned());
     match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()
     {
         Ok(verifier) => Ok(verifier),

@@ -37,7 +37,7 @@ pub(crate) fn system_calls(run: &Run) -> Result<Calls, String> {
 
 /// The names of the system calls in a trace: `PID NAME(…`. A call that another thread interrupts has a second line,
 /// which does not start with its name.
-fn called(trace: &str) -> Vec<String> {
+pub(crate) fn called(trace: &str) -> Vec<String> {
     let lines = trace.lines().filter_map(|line| line.split_once(' '));
     let names = lines.filter_map(|(_, call)| call.trim_start().split_once('('));
     names.filter(|(name, _)| !name.contains(' ')).map(|(name, _)| name.to_owned()).collect()

@@ -19,11 +19,13 @@
 
 mod agent;
 mod check;
+mod cold;
 mod counts;
 mod endpoint;
 mod install;
 mod limits;
 mod place;
+mod round_trips;
 mod runs;
 mod shuffle;
 mod table;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
     agent::measure(&place, &mut table);
     cold_requests(&place, &mut table);
     cold_time(&place, &mut table);
+    cold::measure(&place, &mut table);
     at_once(&place, &mut table);
     println!("{table}");
     if runs.incomplete || table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }

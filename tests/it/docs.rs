@@ -135,7 +135,7 @@ fn explained(code: Code) -> String {
 
 /// The table of settings.
 fn settings(table_of: &Table) -> String {
-    let rows: Vec<Vec<String>> = table_of.settings.iter().map(setting).collect();
+    let rows: Vec<Vec<String>> = table_of.settings.iter().copied().map(setting).collect();
     table(&["key", "option", "variable", "type", "default", "meaning"], &rows)
 }
 

@@ -166,7 +166,7 @@ fn flags_of<A: Arguments>(command: Command) -> Command {
 /// that.
 pub fn with_flags(command: Command, table: &Table, takes: fn(&str, &Field) -> bool) -> Command {
     let name = command.get_name().to_owned();
-    let fields = table.settings.iter().filter(|field| {
+    let fields = table.settings.iter().copied().filter(|field| {
         !field.flag.is_empty()
             && (field.command.is_empty() || field.command == name)
             && takes(&name, field)

@@ -226,8 +226,8 @@ fn agent_keys(keys: &[&str]) -> String {
 }
 
 fn variables() -> String {
-    let row = |var: &env::Var| vec![code(var.name), var.doc.trim().to_owned()];
-    table(&["variable", "meaning"], &env::ALL.iter().map(row).collect::<Vec<_>>())
+    let row = |var: env::Var| vec![code(var.name), var.doc.trim().to_owned()];
+    table(&["variable", "meaning"], &env::all().map(row).collect::<Vec<_>>())
 }
 
 fn code(text: &str) -> String {

@@ -7,7 +7,7 @@ macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
         $($(#[doc = $doc])+ pub const $constant: Var = Var { name: $name, doc: concat!($($doc),+) };)+
 
-        /// The lines of [`all`]. A table would cost each start of the program two addresses for each variable.
+        /// The lines of [`all`]. It is one text, because every start of the program adjusts the addresses in a table.
         const LINES: &str = concat!($($name, "\t", $($doc),+, "\n"),+);
     };
 }

@@ -45,8 +45,8 @@ pub struct Table {
     pub name: &'static str,
     /// The heading of its flags in the help; empty if it has no flags.
     pub heading: &'static str,
-    /// The settings of the table. Each row is a `static`: a copy of it would have all its addresses again, and every start
-    /// of the program adjusts them.
+    /// The settings of the table. Each row is a `static`, not a constant: every start of the program adjusts the
+    /// addresses in each copy of a constant.
     pub settings: &'static [&'static Field],
 }
 

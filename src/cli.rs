@@ -299,7 +299,7 @@ impl Cli {
 /// others.
 fn check_variables(env: &Env) -> Result<()> {
     let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
-    let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
+    let mut variables = fields.map(|field| field.var()).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
     let is_blank = |value: OsString| value.to_str().is_some_and(|value| value.trim().is_empty());
     match variables.find(|var| env.given(*var).is_some_and(is_blank)) {
         Some(var) => Err(Error::Value { origin: var.name.into(), problem: EMPTY.into() }),

@@ -149,7 +149,7 @@ fn grouped(command: clap::Command, owner: &str) -> clap::Command {
 /// The row of a setting with its table, by the ID of its argument.
 fn row(id: &str) -> Option<(&'static Table, &'static Field)> {
     let tables = [&COMMON].into_iter().chain(consumer::TABLES.iter().copied());
-    let mut rows = tables.flat_map(|table| table.settings.iter().map(move |field| (table, field)));
+    let mut rows = tables.flat_map(|table| table.settings.iter().map(move |field| (table, *field)));
     rows.find(|(_, field)| !field.flag.is_empty() && field.flag == id)
 }
 

@@ -33,6 +33,7 @@ mod unix {
     use tokio::time::{MissedTickBehavior, interval};
 
     use super::Error;
+    use crate::runtime::task;
 
     const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -50,10 +51,10 @@ mod unix {
             }
             let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
             let sender = sender.clone();
-            tokio::spawn(async move {
+            tokio::spawn(task(async move {
                 stream.recv().await;
                 let _ = sender.send(number).await;
-            });
+            }));
         }
         let parent = getppid();
         let mut checks = interval(PARENT_CHECK_INTERVAL);

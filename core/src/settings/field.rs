@@ -37,7 +37,7 @@ pub struct Field {
     /// How shells complete its value.
     pub offer: Offer,
     /// Another program's variable, which is read if nothing else sets the setting.
-    pub shared: Option<Var>,
+    pub shared: Option<&'static Var>,
 }
 
 /// The settings of a consumer: the name of its table in a profile, and the rows.
@@ -47,8 +47,9 @@ pub struct Table {
     pub name: &'static str,
     /// The heading of its flags in the help; empty if it has no flags.
     pub heading: &'static str,
-    /// The settings of the table.
-    pub settings: &'static [Field],
+    /// The settings of the table. Each row is a `static`, not a constant: every start of the program adjusts the
+    /// addresses in each copy of a constant.
+    pub settings: &'static [&'static Field],
 }
 
 /// The kind of a setting's value, which is passed as text.
@@ -208,7 +209,7 @@ impl Field {
 
     /// Adds another program's variable, with the lowest precedence.
     #[must_use]
-    pub const fn shared(mut self, var: Var) -> Self {
+    pub const fn shared(mut self, var: &'static Var) -> Self {
         self.shared = Some(var);
         self
     }

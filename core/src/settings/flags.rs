@@ -199,7 +199,7 @@ pub fn with_flags(
     takes: &dyn Fn(&str, &Field) -> bool,
 ) -> Command {
     let name = command.get_name().to_owned();
-    let fields = table.settings.iter().filter(|field| {
+    let fields = table.settings.iter().copied().filter(|field| {
         !field.flag.is_empty()
             && (field.command.is_empty() || field.command == name)
             && takes(&name, field)

@@ -7,7 +7,8 @@
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
 //! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
-//! PROGRAM`, which measures an endpoint of the agent.
+//! PROGRAM`, which measures an endpoint of the agent. `release/binary` runs `hit order PROGRAM MAP`, which prints
+//! a linker script.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -19,6 +20,7 @@ mod agent;
 mod check;
 mod counts;
 mod endpoint;
+mod order;
 mod place;
 mod table;
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         .collect();
     let (program, floor) = match arguments.as_slice() {
         [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
+        [mode, program, map] if mode.as_os_str() == "order" => return order::print(program, map),
         [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
             let (place, mut table) = (Place::new(program), Table::default());
             println!("{}\n", table::machine());

@@ -1,14 +1,15 @@
 //! The cost of a run and an agent: a cache hit compared with smaller programs and another cloud's plugin; two hundred
 //! runs at once; and how often each server is called.
 //!
-//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR REFERENCE`. FLOOR is an empty static `main`, and
-//! REFERENCE one that reads the files that it is given, and prints the last. It prints Markdown tables with the limits,
-//! but does not fail above them, because a busy machine must not cause a failure. It fails if something cannot be
-//! measured. The programs are first installed from an archive.
+//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR REFERENCE CLIENT`. FLOOR is an empty static
+//! `main`, REFERENCE one that reads the files that it is given and prints the last, and CLIENT is `benches/client`. It
+//! prints Markdown tables with the limits, but does not fail above them, because a busy machine must not cause a
+//! failure. It fails if something cannot be measured. The programs are first installed from an archive.
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
 //! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
-//! PROGRAM`, which measures an endpoint of the agent.
+//! PROGRAM`, which measures an endpoint of the agent. `release/binary` runs `hit order PROGRAM MAP`, which prints
+//! a linker script.
 #![allow(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -24,6 +25,7 @@ mod counts;
 mod endpoint;
 mod install;
 mod limits;
+mod order;
 mod place;
 mod round_trips;
 mod runs;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     let installed = |program: &Path| install(folder.path(), program);
     let (program, floor, reference) = match arguments.as_slice() {
         [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
+        [mode, program, map] if mode.as_os_str() == "order" => return order::print(program, map),
         [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
             let (place, mut table) = (Place::new(program), Table::default());
             println!("{}\n", table::machine());
@@ -65,9 +68,12 @@ fn main() -> ExitCode {
             println!("{table}");
             return ExitCode::SUCCESS;
         }
-        [program, floor, reference] => (installed(program), installed(floor), installed(reference)),
+        [program, floor, reference, client] => {
+            installed(client);
+            (installed(program), installed(floor), installed(reference))
+        }
         [program] => return check::check(&installed(program)),
-        _ => panic!("give the static program, and two smaller ones: use benches/run"),
+        _ => panic!("give the static program, and three smaller ones: use benches/run"),
     };
     let place = Place::new(&program);
     for consumer in CONSUMERS {

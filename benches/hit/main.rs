@@ -8,7 +8,8 @@
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
 //! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
-//! PROGRAM`, which measures an endpoint of the agent.
+//! PROGRAM`, which measures an endpoint of the agent. `release/binary` runs `hit order PROGRAM MAP`, which prints
+//! a linker script.
 #![allow(
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
@@ -24,6 +25,7 @@ mod counts;
 mod endpoint;
 mod install;
 mod limits;
+mod order;
 mod place;
 mod round_trips;
 mod runs;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     let installed = |program: &Path| install(folder.path(), program);
     let (program, floor, reference) = match arguments.as_slice() {
         [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
+        [mode, program, map] if mode.as_os_str() == "order" => return order::print(program, map),
         [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
             let (place, mut table) = (Place::new(program), Table::default());
             println!("{}\n", table::machine());

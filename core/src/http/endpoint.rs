@@ -163,7 +163,7 @@ impl fmt::Debug for Endpoint {
 }
 
 /// Whether a text is an endpoint as the parser of URLs would write it, of the usual form: a lower-case name with https,
-/// or this machine with http. That parser and its tables of Unicode are a tenth of a cache hit.
+/// or this machine with http. That parser takes 6 % of the instructions of a cache hit.
 fn is_plain(text: &str) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else { return false };
     let (host, port) = match authority.split_once(':') {

@@ -101,7 +101,7 @@ impl<'a> Cold<'a> {
         table.add("… `token` by that client", Ok(format!("{:.2}", run.by(&client))), "≤ 1.5");
     }
 
-    /// The client, which trusts the same authorities. `benches/run` builds it beside the program.
+    /// The client, which trusts the same authorities. It is installed beside the program.
     fn client(&self, addresses: &[String; 2]) -> Command {
         let system = fs::read_to_string(BUNDLE).unwrap_or_default();
         let trusted = format!("{system}\n{}", self.cloud.ca_pem().unwrap());

@@ -1,10 +1,10 @@
 //! The cost of a run and an agent: a cache hit compared with smaller programs and another cloud's plugin; two hundred
 //! runs at once; and how often each server is called.
 //!
-//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR REFERENCE`. FLOOR is an empty static `main`, and
-//! REFERENCE one that reads the files that it is given, and prints the last. It prints Markdown tables with the limits,
-//! but does not fail above them, because a busy machine must not cause a failure. It fails if something cannot be
-//! measured. The programs are first installed from an archive.
+//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR REFERENCE CLIENT`. FLOOR is an empty static
+//! `main`, REFERENCE one that reads the files that it is given and prints the last, and CLIENT is `benches/client`. It
+//! prints Markdown tables with the limits, but does not fail above them, because a busy machine must not cause a
+//! failure. It fails if something cannot be measured. The programs are first installed from an archive.
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
 //! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
@@ -68,9 +68,12 @@ fn main() -> ExitCode {
             println!("{table}");
             return ExitCode::SUCCESS;
         }
-        [program, floor, reference] => (installed(program), installed(floor), installed(reference)),
+        [program, floor, reference, client] => {
+            installed(client);
+            (installed(program), installed(floor), installed(reference))
+        }
         [program] => return check::check(&installed(program)),
-        _ => panic!("give the static program, and two smaller ones: use benches/run"),
+        _ => panic!("give the static program, and three smaller ones: use benches/run"),
     };
     let place = Place::new(&program);
     for consumer in CONSUMERS {

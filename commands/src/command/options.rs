@@ -31,6 +31,6 @@ pub(super) fn of_cache(command: &str, field: &Field) -> bool {
 
 /// For `service-accounts`, which gets no ID token.
 pub(super) fn of_folder(_: &str, field: &Field) -> bool {
-    let of_id_token = [AUDIENCE, SERVICE_ACCOUNT, ID_TOKEN_ROUTE, SUBJECT_TOKEN_TYPE];
+    let of_id_token = [&AUDIENCE, &SERVICE_ACCOUNT, &ID_TOKEN_ROUTE, &SUBJECT_TOKEN_TYPE];
     !of_id_token.iter().any(|it| it.flag == field.flag)
 }

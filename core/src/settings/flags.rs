@@ -65,7 +65,7 @@ impl Flags {
     }
 
     /// The first given flag of a setting that is not one of these.
-    pub fn first_besides(&self, fields: &[Field]) -> Option<&'static str> {
+    pub fn first_besides(&self, fields: &[&Field]) -> Option<&'static str> {
         let mut given = self.given.iter().map(|(field, _)| *field);
         given.find(|given| !fields.iter().any(|field| field.is(given))).map(|field| field.flag)
     }

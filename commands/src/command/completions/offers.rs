@@ -34,7 +34,7 @@ pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
     {
         return Some(field.offer.into());
     }
-    other(command, option)
+    of_command(command, option).or_else(|| of_any(option))
 }
 
 impl From<settings::Offer> for Offer {
@@ -47,50 +47,54 @@ impl From<settings::Offer> for Offer {
     }
 }
 
-/// The values of what is not the flag of a setting.
-fn other(command: &str, option: &str) -> Option<Offer> {
+const PROFILE: Offer = Offer::Named(Vec::new, "profiles");
+
+/// What only this command has, or what has another meaning there.
+fn of_command(command: &str, option: &str) -> Option<Offer> {
     Some(match (command, option) {
+        ("status", "named") => PROFILE,
         ("doctor", "named") => Offer::ProfileOrConsumer,
+        // `setup --name` names a profile, but `key import --name` names a key.
         ("import", "name") => Offer::Text,
         ("remove" | "read-back", "name") => Offer::Key,
-        ("status", "named") | (_, "name") => Offer::Named(Vec::new, "profiles"),
-        (_, "cluster") => Offer::Kubeconfig("clusters"),
-        (_, "context") => Offer::Kubeconfig("contexts"),
-        (_, "user") => Offer::Kubeconfig("users"),
         ("explain", "code") => Offer::Named(explain::codes, ""),
         ("get" | "set" | "unset", "key") => Offer::ConfigKey,
         ("set", "value") => Offer::ConfigValue,
         ("token-helper", "request") => Offer::Named(|| vec!["get", "store", "erase"], ""),
-        (_, "format") => Offer::Named(DocumentFormat::names, ""),
-        (_, "mode") => Offer::Named(|| vec!["0600", "0400", "0640", "0440"], ""),
-        (_, "serve") => Offer::Named(endpoint_names, ""),
-        (_, "signal") => Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], ""),
-        (_, "source") => Offer::Named(gcp_source_names, ""),
-        (
-            _,
-            "ca_cert" | "directory" | "file" | "kubeconfig" | "link" | "output" | "pid_file"
-            | "report" | "secret_file" | "server_config" | "token_file",
-        ) => Offer::Path,
-        (
-            _,
-            "accept_subject_token_type"
-            | "address"
-            | "aws_profile"
-            | "command"
-            | "group"
-            | "issuer"
-            | "listen"
-            | "mount"
-            | "namespace"
-            | "on_change"
-            | "provider"
-            | "region"
-            | "role"
-            | "role_arn"
-            | "service_account_email"
-            | "sts_endpoint"
-            | "unlock_timeout",
-        ) => Offer::Text,
+        _ => return None,
+    })
+}
+
+fn of_any(option: &str) -> Option<Offer> {
+    Some(match option {
+        "name" => PROFILE,
+        "cluster" => Offer::Kubeconfig("clusters"),
+        "context" => Offer::Kubeconfig("contexts"),
+        "user" => Offer::Kubeconfig("users"),
+        "format" => Offer::Named(DocumentFormat::names, ""),
+        "mode" => Offer::Named(|| vec!["0600", "0400", "0640", "0440"], ""),
+        "serve" => Offer::Named(endpoint_names, ""),
+        "signal" => Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], ""),
+        "source" => Offer::Named(gcp_source_names, ""),
+        "ca_cert" | "directory" | "file" | "kubeconfig" | "link" | "output" | "pid_file"
+        | "report" | "secret_file" | "server_config" | "token_file" => Offer::Path,
+        "accept_subject_token_type"
+        | "address"
+        | "aws_profile"
+        | "command"
+        | "group"
+        | "issuer"
+        | "listen"
+        | "mount"
+        | "namespace"
+        | "on_change"
+        | "provider"
+        | "region"
+        | "role"
+        | "role_arn"
+        | "service_account_email"
+        | "sts_endpoint"
+        | "unlock_timeout" => Offer::Text,
         _ => return None,
     })
 }

@@ -12,7 +12,7 @@ use crate::settings::schema::{AUDIENCE, IAM_TOKEN_FILE, IDENTITY, KEY_FILE};
 use crate::settings::{Field, IdentityKind, KeyText, Kind, Origin, Profile, Setting, profiles};
 
 /// The settings of a profile that configure the identity.
-const FIELDS: [Field; 3] = [IDENTITY, KEY_FILE, IAM_TOKEN_FILE];
+const FIELDS: [&Field; 3] = [&IDENTITY, &KEY_FILE, &IAM_TOKEN_FILE];
 
 /// The identity settings in `given`, with absolute paths. `origin` names the flag or variable of a value.
 fn with_absolute_paths(
@@ -20,7 +20,7 @@ fn with_absolute_paths(
     origin: impl Fn(&Field) -> &'static str,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut settings = Vec::new();
-    for field in &FIELDS {
+    for field in FIELDS {
         let absolute = if field.key == IDENTITY.key { absolute_identity } else { absolute_path };
         let Some(value) = given(field) else { continue };
         // Security: a variable can contain the key itself, which must not get into the profile.

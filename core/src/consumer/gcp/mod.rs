@@ -95,7 +95,7 @@ impl Consumer for Gcp {
 
     /// A provider that the client names is known only in a run by the client.
     fn is_configured(settings: &Settings) -> bool {
-        [OWN_AUDIENCE, PROVIDER].iter().any(|field| settings.own(field).is_some())
+        [&OWN_AUDIENCE, &PROVIDER].into_iter().any(|field| settings.own(field).is_some())
     }
 
     fn open(_: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {

@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 /// The flags that are part of a helper.
-const KEPT: [Field; 2] = [PROFILE, CONFIG];
+const KEPT: [&Field; 2] = [&PROFILE, &CONFIG];
 
 /// Those flags that are given, as options of a command in a message.
 pub(super) fn kept_options(flags: &Flags) -> Message {
@@ -35,11 +35,11 @@ pub(super) fn kept_options(flags: &Flags) -> Message {
         let value = ForeignText::line(flags.get(field)?).quoted();
         Some(message!(" {}={value}", field.flag, value))
     };
-    Message::join(&KEPT.iter().filter_map(option).collect::<Vec<_>>(), "")
+    Message::join(&KEPT.into_iter().filter_map(option).collect::<Vec<_>>(), "")
 }
 
 /// The flags that affect only this run.
-const OF_RUN: [Field; 3] = [VERBOSE, LOG_FILE, ERROR_FORMAT];
+const OF_RUN: [&Field; 3] = [&VERBOSE, &LOG_FILE, &ERROR_FORMAT];
 
 impl Args {
     pub(super) fn run(&self, context: Context<'_>, output: &mut Output<'_>) -> Result<()> {

@@ -151,7 +151,7 @@ impl Consumer for Vault {
 
     /// The official clients' own variables do not count: they may be for other programs.
     fn is_configured(settings: &Settings) -> bool {
-        [ADDRESS, ROLE, MOUNT].iter().any(|field| settings.own(field).is_some())
+        [&ADDRESS, &ROLE, &MOUNT].into_iter().any(|field| settings.own(field).is_some())
     }
 
     fn open(args: &Args, settings: &Settings, context: Context<'_>) -> Result<Self> {

@@ -18,7 +18,7 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 /// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
-const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.1.0";
+const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.2.0";
 const AUDIENCE: &str = "https://service.example";
 const MAIN: &str = "ref:refs/heads/main";
 const WORKFLOWS: [&str; 3] = ["aws.yml", "kubectl.yml", "vault.yml"];

@@ -18,7 +18,8 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 /// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
-const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.2.0";
+const ACTION: &str =
+    concat!("OWNER/yc-id-token/integrations/github-actions@v", env!("CARGO_PKG_VERSION"));
 const AUDIENCE: &str = "https://service.example";
 const MAIN: &str = "ref:refs/heads/main";
 const WORKFLOWS: [&str; 3] = ["aws.yml", "kubectl.yml", "vault.yml"];
@@ -150,20 +151,6 @@ fn an_unknown_output_is_reported_before_any_request() {
     assert_eq!(outcome.status.code(), Some(2));
     assert!(outcome.stdout.starts_with("::error::there is no way `secret`"), "{outcome:?}");
     assert_eq!(job.sandbox.cloud.count(Route::TokenExchange), 0);
-}
-
-#[test]
-fn the_program_is_built_from_the_repository_of_the_action() {
-    let (mut job, action) = job(MAIN);
-    // An exported function instead of a script. It creates what a build would create.
-    let cargo = r#"() { echo "$*" >>"$HOME/cargo"; test -f "$4/Cargo.toml" && test -f "$4/Cargo.lock"; mkdir -p "$6/bin"; ln -s "$BUILT" "$6/bin/yc-id-token"; }"#;
-    job.sandbox.set("BASH_FUNC_cargo%%", cargo);
-    job.sandbox.set("BUILT", PROGRAM);
-    let with = json!({ "service-account": job.sandbox.account });
-    assert!(job.use_action(&action, &with, "yandex").ok().starts_with("yc-id-token "));
-    let arguments = fs::read_to_string(job.sandbox.home().join("cargo")).unwrap();
-    assert!(arguments.starts_with("install --locked --path "), "{arguments}");
-    assert!(job.run(&json!({ "run": "yc-id-token --version" })).starts_with("yc-id-token "));
 }
 
 #[test]

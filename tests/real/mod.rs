@@ -26,6 +26,7 @@ mod gcp;
 mod gcp_files;
 mod github;
 mod github_files;
+mod github_release;
 mod gnome_keyring;
 pub mod google;
 mod kafka;

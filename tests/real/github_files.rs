@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use yc_id_token_emulator::Route;
@@ -18,8 +18,6 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 /// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
-const ACTION: &str =
-    concat!("OWNER/yc-id-token/integrations/github-actions@v", env!("CARGO_PKG_VERSION"));
 const AUDIENCE: &str = "https://service.example";
 const MAIN: &str = "ref:refs/heads/main";
 const WORKFLOWS: [&str; 3] = ["aws.yml", "kubectl.yml", "vault.yml"];
@@ -59,7 +57,9 @@ fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -
     let mut steps = deploy["steps"].as_array().unwrap().clone();
     steps.retain(|step| step["uses"] != "actions/checkout@v4");
     let used = steps.remove(0);
-    assert_eq!(used["uses"], ACTION);
+    let repository = env!("CARGO_PKG_REPOSITORY").strip_prefix("https://github.com/").unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(used["uses"], format!("{repository}/integrations/github-actions@v{version}"));
     assert_eq!(used["with"]["service-account"], ACCOUNT);
     let mut with = used["with"].clone();
     with["service-account"] = job.sandbox.account.clone().into();
@@ -84,16 +84,17 @@ fn the_action_and_the_workflows_are_valid_for_github() {
     assert_eq!(check("vendor.github-workflows", &WORKFLOWS).ok(), "");
     assert!(!check("vendor.github-workflows", &["action.yml"]).status.success(), "it reads them");
 
-    let lint = |files: &[&Path]| {
-        let mut node = sandbox.other_command(peer("aws-venv/bin/node"));
-        node.arg(peer("github-lint/lint.mjs")).args(files);
-        sandbox.finish(node).ok()
+    let lint = |files: &[PathBuf]| {
+        let mut command = sandbox.other_command(peer("schema-venv/bin/jactionlint"));
+        command.args(["--no-online", "--no-color", "--profile=correctness", "--shellcheck="]);
+        command.args(files);
+        sandbox.finish(command).stdout
     };
     let files = WORKFLOWS.map(path_of);
-    assert_eq!(lint(&files.iter().map(AsRef::as_ref).collect::<Vec<_>>()), "");
+    assert_eq!(lint(&files), "");
     let wrong = filled_in(&file("aws.yml"), "steps.yandex.", "steps.yandx.");
     let wrong = sandbox.write("wrong.yml", &wrong);
-    assert!(lint(&[&wrong]).contains(r#""yandx" is not defined"#), "it follows expressions");
+    assert!(lint(&[wrong]).contains(r#""yandx" is not defined"#), "it follows expressions");
 }
 
 #[test]

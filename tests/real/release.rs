@@ -23,6 +23,7 @@ const TARGETS: [&str; 5] = [
 /// The digest of a package in these tests.
 fn digest(target: &str) -> String {
     let position = TARGETS.iter().position(|other| *other == target).unwrap();
+    // YAML reads it as a number, unless it is quoted.
     (position + 1).to_string().repeat(64)
 }
 
@@ -71,7 +72,7 @@ fn the_formula_of_homebrew_is_ruby_with_every_archive() {
 
 #[test]
 fn the_manifest_of_scoop_installs_the_archive_for_windows() {
-    let (_, out) = manifests();
+    let (_sandbox, out) = manifests();
     let text = fs::read_to_string(out.join("scoop/yc-id-token.json")).unwrap();
     let manifest: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(manifest["version"], VERSION);

@@ -155,6 +155,16 @@ fn an_unknown_output_is_reported_before_any_request() {
 }
 
 #[test]
+fn an_input_cannot_set_other_variables() {
+    let (mut job, action) = job(MAIN);
+    let with = inputs(&job, &json!({ "federation-audience": "x\nLD_PRELOAD=/tmp/x.so" }));
+    let outcome = job.use_action(&action, &with, "yandex");
+    assert_eq!(outcome.status.code(), Some(2));
+    assert!(outcome.stdout.starts_with("::error::an input has more than one line"), "{outcome:?}");
+    assert_eq!(job.variable("LD_PRELOAD"), "");
+}
+
+#[test]
 fn the_program_can_be_a_name_on_the_path_and_must_exist() {
     let (mut job, action) = job(MAIN);
     let with = inputs(&job, &json!({ "program": "yc-id-token" }));

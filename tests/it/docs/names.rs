@@ -70,7 +70,7 @@ fn pages_and_files_name_this_version_and_repository() {
     all.push(project(".github/ISSUE_TEMPLATE/config.yml"));
     for file in all {
         let Ok(text) = fs::read_to_string(&file) else { continue };
-        let expected: String = text.split_inclusive('\n').map(|line| current(line)).collect();
+        let expected: String = text.split_inclusive('\n').map(current).collect();
         write(&file, &text, &expected);
     }
 }

@@ -110,7 +110,7 @@ class Maker:
 
     def _trust_like_an_administrator(self, installed: Installation):
         """The program uses the image's authorities: it rejects the emulator until they include the emulator's."""
-        token = [installed.command, "token", f"--audience={AUDIENCE}"]
+        token = [installed.command, "token", f"--audience={AUDIENCE}", "--cache=none"]
         outcome = subprocess.run(token, capture_output=True, text=True, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
         assert outcome.returncode and "certificate" in outcome.stderr, outcome
         with open(self.root / "etc/ssl/certs/ca-certificates.crt", "a") as bundle:

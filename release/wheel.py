@@ -55,7 +55,7 @@ def _metadata(package: dict, readme: str) -> str:
     repository = package["repository"]
     # The page of a package index is elsewhere.
     pages = f"]({repository}/blob/v{package['version']}/"
-    readme = re.sub(r"\]\((?=[\w./-]+[)#])(?!https?:)", pages, readme)
+    readme = re.sub(r"\]\((?=[\w./-]+[)#])", pages, readme)
     headers = [
         "Metadata-Version: 2.4",
         "Name: yc-id-token",

@@ -38,7 +38,7 @@ mod usage;
 mod words;
 
 pub use description::program;
-use description::{commands, described, named_command};
+use description::{commands, described, described_for, named_command};
 pub use words::error_format;
 use words::{check_values, help_or_version};
 
@@ -147,7 +147,9 @@ fn completed(hint: &Message, arguments: &[OsString]) -> Message {
 impl Cli {
     fn read(arguments: &[OsString]) -> clap::error::Result<Self> {
         let words = arguments.get(1..).unwrap_or_default();
-        let mut matches = described(words).try_get_matches_from(arguments)?;
+        let parsed = described_for(words).try_get_matches_from(arguments);
+        // Help and errors need the flags that are missing here.
+        let mut matches = parsed.or_else(|_| described(words).try_get_matches_from(arguments))?;
         let named = commands().find(|command| Some(command.name) == matches.subcommand_name());
         let tables: &[&Table] = named.map_or(&[], |command| command.tables);
         let flags = Flags::read(&matches, tables);
@@ -297,7 +299,7 @@ impl Cli {
 /// others.
 fn check_variables(env: &Env) -> Result<()> {
     let fields = COMMON.settings.iter().filter(|field| !field.is_in_file);
-    let mut variables = fields.map(Field::var).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
+    let mut variables = fields.map(|field| field.var()).chain([env::IAM_TOKEN, env::OAUTH_TOKEN]);
     let is_blank = |value: OsString| value.to_str().is_some_and(|value| value.trim().is_empty());
     match variables.find(|var| env.given(*var).is_some_and(is_blank)) {
         Some(var) => Err(Error::Value { origin: var.name.into(), problem: EMPTY.into() }),
@@ -410,6 +412,29 @@ mod tests {
         assert_eq!(both.get(&FORCE_REFRESH), Some("true"));
         assert_eq!(both.get(&TIMEOUT), Some("5s"));
         assert_eq!((both.verbosity(), flags("status -vv").verbosity()), (1, 2));
+    }
+
+    #[test]
+    fn a_line_means_the_same_if_only_its_own_flags_are_described() {
+        for line in [
+            "token",
+            "token --profile=a -v --decode",
+            "token --profile --audience --audience b",
+            "vault --role r -vv token --force-refresh --role s",
+            "exec --aws --timeout 5s -- kubectl --profile x -v token",
+            "agent --config agent.toml check",
+            "setup kubectl --context c --profile a --dry-run",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let tables = commands().find(|command| words[0] == command.name).unwrap().tables;
+            let read = |program: clap::Command| {
+                let line = [&[NAME.into()], &words[..]].concat();
+                let mut matches = program.try_get_matches_from(line).ok()?;
+                let flags = Flags::read(&matches, tables);
+                Some(format!("{flags:?} {:?}", Command::from_arg_matches_mut(&mut matches).ok()?))
+            };
+            assert_eq!(read(described_for(&words)), read(described(&words)), "{line}");
+        }
     }
 
     #[test]

@@ -1,40 +1,50 @@
-//! The cost of a run and an agent: a cache hit compared with a minimal program, `/bin/true`, and another cloud's
-//! plugin; two hundred runs at once; and how often each server is called.
+//! The cost of a run and an agent: a cache hit compared with smaller programs and another cloud's plugin; two hundred
+//! runs at once; and how often each server is called.
 //!
-//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR`, where FLOOR is an empty static `main`. It
-//! prints one Markdown table, each figure with its target, and judges nothing, because a busy machine must not cause a
-//! failure. It fails if something cannot be measured.
+//! `benches/run` builds the programs and runs this: `hit PROGRAM FLOOR REFERENCE`. FLOOR is an empty static `main`, and
+//! REFERENCE one that reads the files that it is given, and prints the last. It prints Markdown tables with the limits,
+//! but does not fail above them, because a busy machine must not cause a failure. It fails if something cannot be
+//! measured. The programs are first installed from an archive.
 //!
 //! `benches/check` runs `hit PROGRAM` alone, which only counts what does not depend on the machine, and fails above a
 //! limit. `benches/agent` runs `hit agent PROGRAM`, which measures an agent, and `benches/endpoint` runs `hit endpoint
-//! PROGRAM`, which measures an endpoint of the agent.
+//! PROGRAM`, which measures an endpoint of the agent. `release/binary` runs `hit order PROGRAM MAP`, which prints
+//! a linker script.
 #![allow(
+    clippy::cast_precision_loss,
     clippy::disallowed_methods,
     clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a bench makes files, prints, and fails by panicking"
+    reason = "a bench makes files, prints few digits, and fails by panicking"
 )]
 
 mod agent;
 mod check;
+mod cold;
 mod counts;
 mod endpoint;
+mod install;
+mod limits;
+mod order;
 mod place;
+mod round_trips;
+mod runs;
+mod shuffle;
 mod table;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use yc_id_token_emulator::Route;
 
-use place::{PEER, Place};
-use table::{Table, megabytes, thousands};
+use install::install;
+use place::Place;
+use runs::Runs;
+use table::Table;
 
 const CONSUMERS: [&str; 4] = ["kubectl", "token", "aws", "vault token"];
-const RUNS: usize = 1000;
 const AT_ONCE: usize = 200;
 /// How long each server takes to answer in the test with two hundred runs.
 const DELAY: Duration = Duration::from_secs(1);
@@ -46,8 +56,11 @@ fn main() -> ExitCode {
         .filter(|argument| argument != "--bench")
         .map(Into::into)
         .collect();
-    let (program, floor) = match arguments.as_slice() {
+    let folder = tempfile::tempdir().unwrap();
+    let installed = |program: &Path| install(folder.path(), program);
+    let (program, floor, reference) = match arguments.as_slice() {
         [mode, program] if mode.as_os_str() == "agent" => return agent_alone(program),
+        [mode, program, map] if mode.as_os_str() == "order" => return order::print(program, map),
         [endpoint, program] if endpoint.as_os_str() == "endpoint" => {
             let (place, mut table) = (Place::new(program), Table::default());
             println!("{}\n", table::machine());
@@ -55,35 +68,26 @@ fn main() -> ExitCode {
             println!("{table}");
             return ExitCode::SUCCESS;
         }
-        [program, floor] => (program, floor),
-        [program] => return check::check(program),
-        _ => panic!("give the static program, and an empty static `main`: use benches/run"),
+        [program, floor, reference] => (installed(program), installed(floor), installed(reference)),
+        [program] => return check::check(&installed(program)),
+        _ => panic!("give the static program, and two smaller ones: use benches/run"),
     };
-    let place = Place::new(program);
+    let place = Place::new(&program);
     for consumer in CONSUMERS {
         place.fill_cache(consumer);
     }
+    println!("{}.\n", table::machine());
+    let runs = Runs::measure(&place, &floor, &reference);
+    println!("{runs}\n{}", limits::table(&runs));
     let mut table = Table::default();
-    size(&place, &mut table);
-    wall(&place, floor, &mut table);
-    for consumer in CONSUMERS {
-        counted(&place, consumer, "hit", &mut table);
-        let memory = counts::memory(&place, consumer).map(megabytes);
-        table.add(format!("`{consumer}`, hit, peak memory"), memory, "≤ 4 MB");
-    }
+    linked(&place, &mut table);
     agent::measure(&place, &mut table);
     cold_requests(&place, &mut table);
     cold_time(&place, &mut table);
+    cold::measure(&place, &mut table);
     at_once(&place, &mut table);
-    place.crowd();
-    for consumer in CONSUMERS {
-        place.fill_cache(consumer);
-        counted(&place, consumer, "hit among 10,000 entries and 50 profiles", &mut table);
-    }
-
-    let runs = format!("wall times of {RUNS} runs each, taking turns, output to `/dev/null`");
-    println!("{}; {runs}\n\n{table}", table::machine());
-    if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    println!("{table}");
+    if runs.incomplete || table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn agent_alone(program: &Path) -> ExitCode {
@@ -93,63 +97,12 @@ fn agent_alone(program: &Path) -> ExitCode {
     if table.incomplete { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-fn size(place: &Place, table: &mut Table) {
-    let bytes = fs::metadata(&place.program).unwrap().len();
-    table.add("size of the binary", Ok(megabytes(bytes)), "≤ 8 MB");
-    let linked = place.under(&["ldd"], &[]).map(|output| {
+fn linked(place: &Place, table: &mut Table) {
+    let linked = place.run(&place.program, &[]).under(&["ldd"]).map(|output| {
         let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         if text == "statically linked" { "none".into() } else { text }
     });
-    table.add("shared libraries it needs", linked, "none");
-}
-
-/// Wall time from just before the spawn to just after the wait. All candidates take turns in one loop, so that other
-/// load on the machine affects all of them.
-fn wall(place: &Place, floor: &Path, table: &mut Table) {
-    let mut candidates = vec![
-        Candidate::new(place.command(floor, &[])),
-        Candidate::new(place.command(Path::new("/bin/true"), &[])),
-    ];
-    candidates.extend(CONSUMERS.map(|consumer| Candidate::new(place.hit(consumer))));
-    let peer = place.peer();
-    candidates.extend(peer.as_ref().ok().map(|peer| Candidate::new(place.command(peer, &[]))));
-    let requests = place.requests();
-    for _ in 0..RUNS {
-        candidates.iter_mut().for_each(Candidate::run);
-    }
-    assert_eq!(place.requests(), requests, "these were no hits");
-
-    let times: Vec<Times> = candidates.into_iter().map(Candidate::times).collect();
-    let (floor, truth, hits) = (&times[0], &times[1], &times[2..]);
-    let peer = peer.map(|_| &times[2 + CONSUMERS.len()]);
-    table.add("an empty static `main`, wall", Ok(floor.to_string()), "");
-    table.add("`/bin/true`, wall", Ok(truth.to_string()), "");
-    if let Ok(peer) = peer {
-        table.add(format!("`{PEER}`, cached, wall"), Ok(peer.to_string()), "");
-    }
-    for (consumer, hit) in CONSUMERS.iter().zip(hits) {
-        table.add(format!("`{consumer}`, hit, wall"), Ok(hit.to_string()), "");
-        table.add("… by the empty `main`", Ok(hit.by(floor)), "≤ 3");
-        table.add("… by `/bin/true`", Ok(hit.by(truth)), "");
-        let by_peer = peer.as_ref().map(|peer| hit.by(peer));
-        match by_peer {
-            Ok(ratio) => table.add(format!("… by `{PEER}`"), Ok(ratio), "≤ 0.2"),
-            Err(why) => table.leave_out(format!("… by `{PEER}`"), why, "≤ 0.2"),
-        }
-    }
-}
-
-fn counted(place: &Place, consumer: &str, what: &str, table: &mut Table) {
-    let instructions = counts::instructions(place, consumer).map(thousands);
-    table.add(format!("`{consumer}`, {what}, instructions (callgrind)"), instructions, "≤ 700,000");
-    let calls = counts::system_calls(place, consumer);
-    let figure = |count: fn(&counts::Calls) -> usize| {
-        calls.as_ref().map(|calls| count(calls).to_string()).map_err(Clone::clone)
-    };
-    table.add(format!("`{consumer}`, {what}, system calls"), figure(|calls| calls.all), "≤ 60");
-    table.add("… for memory", figure(|calls| calls.memory), "");
-    table.add("… that make a thread or process", figure(|calls| calls.processes), "0");
-    table.add("… that make a socket", figure(|calls| calls.sockets), "0");
+    table.add("shared libraries of the binary", linked, "none");
 }
 
 /// The time of an uncached run, by the stages in its log: medians of some runs against a cloud that uses TLS and
@@ -187,7 +140,7 @@ fn at_once(place: &Place, table: &mut Table) {
     let spawn = timed(|| together(|| place.command(&place.program, &["--version"])));
     place.empty_cache("");
     place.cloud.clear_requests();
-    let last = timed(|| together(|| place.hit("kubectl")));
+    let last = timed(|| together(|| place.hit("kubectl").command()));
 
     let what = format!("{AT_ONCE} runs at once, nothing cached, {} s an answer", DELAY.as_secs());
     let requests =
@@ -216,21 +169,32 @@ fn timed(work: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// A command, with the wall times of its runs from just before the spawn to just after the wait, and their minor page
+/// faults.
 struct Candidate {
     command: Command,
     times: Vec<Duration>,
+    faults: Vec<u64>,
 }
 
 impl Candidate {
     fn new(command: Command) -> Self {
-        Self { command, times: Vec::with_capacity(RUNS) }
+        Self { command, times: Vec::new(), faults: Vec::new() }
     }
 
     fn run(&mut self) {
+        let faults = counts::faults_of_children();
         let start = Instant::now();
         let status = self.command.status().unwrap();
         self.times.push(start.elapsed());
+        self.faults.push(counts::faults_of_children() - faults);
         assert!(status.success(), "{:?}", self.command);
+    }
+
+    fn faults(&self) -> u64 {
+        let mut faults = self.faults.clone();
+        faults.sort_unstable();
+        faults[faults.len() / 2]
     }
 
     fn times(mut self) -> Times {
@@ -246,22 +210,15 @@ struct Times {
 }
 
 impl Times {
-    fn by(&self, other: &Self) -> String {
-        let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
-        let (minimum, median) =
-            (ratio(self.minimum, other.minimum), ratio(self.median, other.median));
-        format!("{minimum:.2} min, {median:.2} median")
+    /// The median divided by that of others.
+    fn by(&self, others: &Self) -> f64 {
+        self.median.as_secs_f64() / others.median.as_secs_f64()
     }
 }
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-        write!(
-            f,
-            "{:.2} ms min, {:.2} ms median",
-            milliseconds(self.minimum),
-            milliseconds(self.median)
-        )
+        let [minimum, median] = [self.minimum, self.median].map(|time| time.as_secs_f64() * 1000.0);
+        write!(f, "{minimum:.2} ms min, {median:.2} ms median")
     }
 }

@@ -9,12 +9,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use yc_id_token_emulator::{Emulator, KeySize};
+use yc_id_token_emulator::{Emulator, KeySize, Options};
 
 /// Another cloud's plugin for kubectl, the fastest known one.
 pub(crate) const PEER: &str = "gke-gcloud-auth-plugin";
 const PEER_TOKEN: &str = "ya29.bench";
+
+const CONFIG: &str = ".config/yc-id-token";
+const CACHE: &str = ".cache/yc-id-token";
 
 pub(crate) struct Place {
     pub(crate) home: tempfile::TempDir,
@@ -25,7 +29,8 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(program: &Path) -> Self {
-        let cloud = Emulator::start().unwrap();
+        let options = Options { id_token_life: until_five_past(), ..Options::default() };
+        let cloud = Emulator::start_with(options).unwrap();
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         let place = Self {
@@ -74,44 +79,60 @@ address = "http://{server}"
         path
     }
 
-    /// A command as kubectl would run it, with its output to `/dev/null`. It sets nothing that would make the standard
-    /// library fork instead of spawn.
-    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
-        let info = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#;
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .env("KUBERNETES_EXEC_INFO", info)
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
+    pub(crate) fn run(&self, program: &Path, arguments: &[&str]) -> Run {
+        let arguments = arguments.iter().map(|&word| word.to_owned()).collect();
+        Run { program: program.to_owned(), arguments, home: self.home.path().to_owned() }
     }
 
-    pub(crate) fn hit(&self, consumer: &str) -> Command {
-        self.command(&self.program, &words(consumer))
+    pub(crate) fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        self.run(program, arguments).command()
+    }
+
+    pub(crate) fn hit(&self, consumer: &str) -> Run {
+        self.run(&self.program, &words(consumer))
     }
 
     pub(crate) fn fill_cache(&self, consumer: &str) {
-        assert!(self.hit(consumer).status().unwrap().success());
+        self.hit(consumer).succeed();
     }
 
-    /// Adds ten thousand cache entries and fifty profiles.
-    pub(crate) fn crowd(&self) {
-        let config = self.home.path().join(".config/yc-id-token/config.toml");
+    /// A run of a program that reads the files of a hit of `kubectl`, and prints the last of them.
+    pub(crate) fn reference(&self, program: &Path) -> Run {
+        let [config, cache] = [CONFIG, CACHE].map(|folder| self.home.path().join(folder));
+        let entries = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().path());
+        let is_entry = |path: &PathBuf| {
+            path.extension().is_some_and(|it| it == "v1")
+                && path.file_name().unwrap().to_string_lossy().starts_with("id-token-")
+        };
+        let entry = entries.filter(is_entry).min().unwrap();
+        let files = [config.join("config.toml"), config.join("key.json"), entry];
+        self.run(program, &files.each_ref().map(|file| file.to_str().unwrap()))
+    }
+
+    /// A copy of the home, with more cache entries and profiles.
+    pub(crate) fn home_with(&self, entries: usize, profiles: usize) -> PathBuf {
+        let home = self.home.path().join(format!("{entries}-{profiles}"));
+        for folder in [CONFIG, CACHE] {
+            let copy = home.join(folder);
+            fs::create_dir_all(&copy).unwrap();
+            for file in fs::read_dir(self.home.path().join(folder)).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+            }
+        }
+        let config = home.join(CONFIG).join("config.toml");
         let mut text = fs::read_to_string(&config).unwrap();
-        for number in 0..50 {
+        for number in 0..profiles {
             let _ = write!(
                 text,
                 "\n[profiles.p{number}]\naudience = \"https://k8s-{number}.example\"\nidentity = \"robot\"\n"
             );
         }
         fs::write(&config, text).unwrap();
-        for number in 0..10_000 {
-            self.write(&format!(".cache/yc-id-token/id-token-{number:064x}.v1"), "");
+        for number in 0..entries {
+            fs::write(home.join(CACHE).join(format!("id-token-{number:064x}.v1")), "").unwrap();
         }
+        home
     }
 
     /// The number of requests that all servers have received.
@@ -121,7 +142,7 @@ address = "http://{server}"
 
     /// Removes the cached credentials of a kind, or of all kinds if that is empty.
     pub(crate) fn empty_cache(&self, kind: &str) {
-        for entry in fs::read_dir(self.home.path().join(".cache/yc-id-token")).unwrap() {
+        for entry in fs::read_dir(self.home.path().join(CACHE)).unwrap() {
             let entry = entry.unwrap();
             if entry.file_name().to_string_lossy().starts_with(kind) {
                 fs::remove_file(entry.path()).unwrap();
@@ -129,31 +150,8 @@ address = "http://{server}"
         }
     }
 
-    /// A hit under a tool that observes it.
-    pub(crate) fn under_hit(&self, tool: &[&str], consumer: &str) -> Result<Output, String> {
-        self.under(tool, &words(consumer))
-    }
-
-    pub(crate) fn under(&self, tool: &[&str], arguments: &[&str]) -> Result<Output, String> {
-        let output = self
-            .command(Path::new(tool[0]), &tool[1..])
-            .arg(&self.program)
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output();
-        match output {
-            Ok(output) if output.status.success() => Ok(output),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(format!("there is no `{}`", tool[0]))
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    /// The other plugin, with a kubeconfig of one cluster and a cached token.
-    pub(crate) fn peer(&self) -> Result<PathBuf, String> {
+    /// A run of the other plugin, with a kubeconfig of one cluster and a cached token.
+    pub(crate) fn peer(&self) -> Result<Run, String> {
         let program = Path::new("/usr/bin").join(PEER);
         if !program.exists() {
             return Err("it is not installed".into());
@@ -170,13 +168,74 @@ address = "http://{server}"
                 r#"{{"current_context": "bench", "access_token": "{PEER_TOKEN}", "token_expiry": "2099-01-01T00:00:00Z", "extra_args": ""}}"#
             ),
         );
-        let output = self.command(&program, &[]).stdout(Stdio::piped()).output().unwrap();
+        let run = self.run(&program, &[]);
+        let output = run.command().stdout(Stdio::piped()).output().unwrap();
         if String::from_utf8_lossy(&output.stdout).contains(PEER_TOKEN) {
-            Ok(program)
+            Ok(run)
         } else {
             Err("this version does not read the prepared cache".into())
         }
     }
+}
+
+/// A run of a program in a home.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) program: PathBuf,
+    arguments: Vec<String>,
+    pub(crate) home: PathBuf,
+}
+
+impl Run {
+    pub(crate) fn in_home(self, home: PathBuf) -> Self {
+        Self { home, ..self }
+    }
+
+    /// The command as kubectl would run it, with its output to `/dev/null`. It sets nothing that would make the
+    /// standard library fork instead of spawn.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = self.start(&self.program);
+        command.args(&self.arguments);
+        command
+    }
+
+    /// The same under a tool that observes it.
+    pub(crate) fn under(&self, tool: &[&str]) -> Result<Output, String> {
+        let mut command = self.start(Path::new(tool[0]));
+        command.args(&tool[1..]).arg(&self.program).args(&self.arguments);
+        match command.stdout(Stdio::piped()).stderr(Stdio::piped()).output() {
+            Ok(output) if output.status.success() => Ok(output),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(format!("there is no `{}`", tool[0]))
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    pub(crate) fn succeed(&self) {
+        assert!(self.command().status().unwrap().success());
+    }
+
+    fn start(&self, program: &Path) -> Command {
+        let info = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":false}}"#;
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("HOME", &self.home)
+            .env("KUBERNETES_EXEC_INFO", info)
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    }
+}
+
+/// The time from now to five past an hour, at least an hour. A consumer then prints a time with leading zeros at any time
+/// of the day, and always calls the same functions for that.
+fn until_five_past() -> Duration {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    Duration::from_secs(2 * 3600 + 5 * 60 - now % 3600)
 }
 
 /// Makes a file private.
@@ -216,7 +275,7 @@ impl Server {
 const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
     <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/robot/bench</Arn></AssumedRoleUser>\
     <Credentials><AccessKeyId>ASIABENCH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
-    <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+    <SessionToken>token</SessionToken><Expiration>2099-01-01T05:05:05Z</Expiration></Credentials>\
     </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
 
 const LOGIN: &str = r#"{"auth":{"client_token":"s.bench","accessor":"a","policies":["p"],"lease_duration":3600,"renewable":true,"token_type":"service","num_uses":0}}"#;

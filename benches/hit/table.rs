@@ -21,11 +21,6 @@ impl Table {
             figure.unwrap_or_else(|why| format!("not measured: {}", why.replace('\n', " ")));
         self.rows.push([what.into(), figure, target.into()]);
     }
-
-    /// Records a comparison that this machine cannot make.
-    pub(crate) fn leave_out(&mut self, what: impl Into<String>, why: &str, target: &str) {
-        self.rows.push([what.into(), format!("left out: {why}"), target.into()]);
-    }
 }
 
 impl fmt::Display for Table {

@@ -21,11 +21,13 @@ impl Digest {
     /// The digest in hexadecimal.
     pub fn to_hex(self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.0
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(|digit| char::from(DIGITS[usize::from(digit)]))
-            .collect()
+        let mut hex = String::with_capacity(2 * self.0.len());
+        for byte in self.0 {
+            for digit in [byte >> 4, byte & 15] {
+                hex.push(char::from(DIGITS[usize::from(digit)]));
+            }
+        }
+        hex
     }
 }
 

@@ -50,9 +50,9 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, NotText> {
     }
 }
 
-/// Decodes a copy of the bytes, which the caller wipes.
-pub fn decode_secret(bytes: &[u8]) -> Result<Zeroizing<String>, NotText> {
-    decode(bytes.to_vec()).map(Zeroizing::new)
+/// The same for a secret, whose text is wiped too.
+pub fn decode_secret(mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, NotText> {
+    decode(std::mem::take(&mut *bytes)).map(Zeroizing::new)
 }
 
 fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, NotText> {

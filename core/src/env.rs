@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+#[cfg(not(windows))]
+use std::sync::LazyLock;
 
 mod variables;
 
@@ -80,6 +82,20 @@ pub fn names_that_begin_with(start: &str) -> Vec<OsString> {
     names.filter(|name| name.as_encoded_bytes().get(..start.len()).is_some_and(is_start)).collect()
 }
 
+/// The variables of this process, read once: a hit looks for more names than there are variables, and the length of a
+/// name tells it from most others.
+#[cfg(not(windows))]
+#[expect(clippy::disallowed_methods, reason = "the only allowed place")]
+static VARIABLES: LazyLock<Vec<(OsString, OsString)>> =
+    LazyLock::new(|| std::env::vars_os().collect());
+
+#[cfg(not(windows))]
+fn real(name: &str) -> Option<OsString> {
+    VARIABLES.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+}
+
+/// The system's own lookup, for which the case of names does not matter.
+#[cfg(windows)]
 #[expect(clippy::disallowed_methods, reason = "the only allowed place")]
 fn real(name: &str) -> Option<OsString> {
     std::env::var_os(name)

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
 
 pub use crate::cache::fuzzing::cache_entry;
 use crate::clock::Timestamp;
@@ -18,7 +19,7 @@ pub use crate::settings::fuzzing::config;
 use crate::source::{AuthorizedKey, YcProfile};
 
 pub fn key_file(data: &[u8]) {
-    let parsed = AuthorizedKey::parse(data, Path::new("key.json"));
+    let parsed = AuthorizedKey::parse(Zeroizing::new(data.to_vec()), Path::new("key.json"));
     let signed = parsed.and_then(|key| key.check());
     if let Err(error) = signed {
         check_printed_error(&error);

@@ -144,10 +144,31 @@ fn read_up_to(file: File, metadata: &Metadata, limit: u64) -> io::Result<Zeroizi
 /// Writes a file whole or not at all: a new file of mode 0600 in the same folder, synced, renamed
 /// over the old one. Readers see the old content or the new, at any moment, through any crash.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    write_with(path, content, Access::PRIVATE)
+    write_with(path, content, Access::PRIVATE, Durability::Synced)
 }
 
-fn write_with(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
+/// The same for a file that is checked when it is read, and can be made again. It is not synced, so it can be empty or
+/// cut after a power failure or a crash of the system. A sync can
+/// take longer than the requests to the cloud.
+pub fn write_cached(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with(path, content, Access::PRIVATE, Durability::Lost)
+}
+
+/// What a power failure leaves of a file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Durability {
+    /// The old content or the new.
+    Synced,
+    /// Anything.
+    Lost,
+}
+
+fn write_with(
+    path: &Path,
+    content: &[u8],
+    access: Access,
+    durability: Durability,
+) -> io::Result<()> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
@@ -155,7 +176,9 @@ fn write_with(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
         system::set_access(file.as_file(), access)?;
     }
     file.write_all(content)?;
-    file.as_file().sync_all()?;
+    if durability == Durability::Synced {
+        file.as_file().sync_all()?;
+    }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
@@ -177,7 +200,7 @@ impl Access {
 /// Writes a file that another program reads. A mount point, as in containers, cannot be replaced by a rename: it is
 /// closed to others, and its content is replaced.
 pub fn write_output(path: &Path, content: &[u8], access: Access) -> io::Result<()> {
-    match write_with(path, content, access) {
+    match write_with(path, content, access, Durability::Synced) {
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
         written => return written,
     }

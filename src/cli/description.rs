@@ -57,15 +57,31 @@ pub fn program() -> clap::Command {
     grouped(program.after_help(format!("{EXAMPLES}\n\n{NOTES}\n\n{}", exit_statuses())), "")
 }
 
-/// The description of the command line, as far as these words need it. If the first word is a command, only that one is
-/// described, because describing all others takes longer than a cache hit.
-pub(super) fn described(words: &[OsString]) -> clap::Command {
-    if let [first, rest @ ..] = words
-        && let Some(named) = commands().find(|command| first == command.name)
-    {
-        return bare().subcommand(named.followed_by(rest));
+/// The description of the command line, as far as a run by these words needs it: of their command, with the flags that
+/// are among them. The whole description takes longer than a cache hit. Words that ask for help are errors.
+pub(super) fn described_for(words: &[OsString]) -> clap::Command {
+    match named(words) {
+        Some(command) => {
+            let bare = bare().disable_help_flag(true).disable_version_flag(true);
+            bare.subcommand(command.for_words(&words[1..]))
+        }
+        None => described(words),
     }
-    whole(commands())
+}
+
+/// The description of the command line, as far as errors about these words and their help need it: if the first is a
+/// command, only that one is described.
+pub(super) fn described(words: &[OsString]) -> clap::Command {
+    match named(words) {
+        Some(command) => bare().subcommand(command.deferred()),
+        None => whole(commands()),
+    }
+}
+
+/// The command that the first of these words names.
+fn named(words: &[OsString]) -> Option<&'static NamedCommand> {
+    let first = words.first()?;
+    commands().find(|command| first == command.name)
 }
 
 fn bare() -> clap::Command {
@@ -79,7 +95,7 @@ fn bare() -> clap::Command {
 }
 
 fn whole(commands: impl Iterator<Item = &'static NamedCommand>) -> clap::Command {
-    with_flags(bare().subcommands(commands.map(NamedCommand::deferred)), &COMMON, |_, _| true)
+    with_flags(bare().subcommands(commands.map(NamedCommand::deferred)), &COMMON, &|_, _| true)
 }
 
 /// Groups the options of a command and of those below it under headings. `-h` lists the essential options and shows
@@ -133,7 +149,7 @@ fn grouped(command: clap::Command, owner: &str) -> clap::Command {
 /// The row of a setting with its table, by the ID of its argument.
 fn row(id: &str) -> Option<(&'static Table, &'static Field)> {
     let tables = [&COMMON].into_iter().chain(consumer::TABLES.iter().copied());
-    let mut rows = tables.flat_map(|table| table.settings.iter().map(move |field| (table, field)));
+    let mut rows = tables.flat_map(|table| table.settings.iter().map(move |field| (table, *field)));
     rows.find(|(_, field)| !field.flag.is_empty() && field.flag == id)
 }
 
@@ -170,6 +186,9 @@ mod tests {
     #[test]
     fn the_command_line_is_valid() {
         described(&[]).debug_assert();
+        for command in commands() {
+            described_for(&[command.name.into()]).debug_assert();
+        }
     }
 
     #[test]

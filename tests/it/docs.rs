@@ -46,7 +46,7 @@ fn the_page_of_errors_lists_every_code_with_its_exit_status() {
 #[test]
 fn the_page_of_the_command_line_describes_every_command() {
     let program = cli::program();
-    let common = with_flags(Command::new(""), &COMMON, |_, _| true);
+    let common = with_flags(Command::new(""), &COMMON, &|_, _| true);
     let mut commands = String::new();
     for command in visible(&program) {
         describe(command, command.get_name(), &common_flags(), &mut commands);
@@ -135,7 +135,7 @@ fn explained(code: Code) -> String {
 
 /// The table of settings.
 fn settings(table_of: &Table) -> String {
-    let rows: Vec<Vec<String>> = table_of.settings.iter().map(setting).collect();
+    let rows: Vec<Vec<String>> = table_of.settings.iter().copied().map(setting).collect();
     table(&["key", "option", "variable", "type", "default", "meaning"], &rows)
 }
 
@@ -226,8 +226,8 @@ fn agent_keys(keys: &[&str]) -> String {
 }
 
 fn variables() -> String {
-    let row = |var: &env::Var| vec![code(var.name), var.doc.trim().to_owned()];
-    table(&["variable", "meaning"], &env::ALL.iter().map(row).collect::<Vec<_>>())
+    let row = |var: env::Var| vec![code(var.name), var.doc.trim().to_owned()];
+    table(&["variable", "meaning"], &env::all().map(row).collect::<Vec<_>>())
 }
 
 fn code(text: &str) -> String {

@@ -201,6 +201,30 @@ fn with_failing(sandbox: &Sandbox, name: &str, nth: usize, error: &str) -> Outco
 }
 
 #[test]
+fn a_cached_credential_is_not_synced_and_a_file_for_others_is() {
+    let sandbox = Sandbox::new();
+    let trace = sandbox.home().join("trace");
+    let syncs = |arguments: &[&str]| {
+        let mut command = sandbox.other_command("strace");
+        command.args(["-f", "-e", "trace=fsync,fdatasync,sync_file_range,syncfs", "-o"]);
+        sandbox
+            .finish({
+                command.arg(&trace).arg(PROGRAM).args(arguments);
+                command
+            })
+            .ok();
+        calls(&fs::read_to_string(&trace).unwrap()).count()
+    };
+    assert_eq!(syncs(TOKEN), 0, "nothing is cached");
+    assert_eq!(sandbox.entries("").len(), 2);
+    let output = sandbox.home().join("token");
+    sandbox.may_hold_secrets(&output);
+    assert!(syncs(&[TOKEN, &["--output", output.to_str().unwrap()]].concat()) > 0);
+    let role = "--role-arn=arn:aws:iam::123456789012:role/robot";
+    assert!(syncs(&["setup", "aws", role, "--region=eu", "--offline", "--apply"]) > 0);
+}
+
+#[test]
 fn any_failing_system_call_on_the_cache_still_gives_a_token() {
     let mut sandbox = Sandbox::new();
     // The log would be a file that fails too, and the trace contains the written secrets.

@@ -215,6 +215,22 @@ fn a_mistake_in_one_profile_does_not_break_the_others() {
 }
 
 #[test]
+fn a_broken_profile_among_many_does_not_break_the_others() {
+    let sandbox = Sandbox::new();
+    let others: Vec<String> =
+        (0..99).map(|number| format!("[profiles.p{number}]\naudience = \"{number}\n")).collect();
+    let others = others.concat();
+    sandbox.configure(&format!(
+        "default_profile = \"heir\"\n{others}[profiles.prod]\naudience = \"a\"\n\
+         [profiles.heir]\nextends = \"prod\"\n"
+    ));
+    assert_eq!(audience(&sandbox, &["--profile", "prod"]), "a");
+    assert_eq!(audience(&sandbox, &[]), "a");
+    let (message, _) = sandbox.run(&["token", "--profile", "p3"]).fails(3, "E_CONFIG");
+    assert!(message.contains("config.toml:3: "), "{message}");
+}
+
+#[test]
 fn a_subject_token_type_is_set_for_an_installation_or_for_a_run() {
     let sandbox = Sandbox::new();
     sandbox.cloud.accept_subject_token_type("urn:x");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::front::Front;
-use crate::sandbox::{Outcome, Sandbox, claims};
+use crate::sandbox::{Outcome, PROGRAM, Sandbox, claims};
 
 const AUDIENCE: &str = "https://k8s.example";
 
@@ -105,6 +105,45 @@ fn a_variable_without_certificates_is_the_reported_cause() {
     let ca_file = sandbox.home().join("ca.pem");
     sandbox.set("YC_ID_TOKEN_CA_FILE", ca_file);
     sandbox.run(&["token", "--audience", AUDIENCE]).ok();
+}
+
+#[test]
+fn the_systems_folder_is_read_only_if_its_bundle_is_not_enough() {
+    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    const IN_FOLDER: &str = "/etc/ssl/certs/0123abcd.0";
+    let sandbox = Sandbox::with_tls();
+    let other = rcgen::generate_simple_self_signed(["other.example".to_owned()]).unwrap();
+    sandbox.write("other.pem", &other.cert.pem());
+    let run = |bundle: &str, in_folder: &str| {
+        let copy = |from: &str, to: &str| match from {
+            "" => String::new(),
+            from => format!("cp {from} {to};"),
+        };
+        let script = format!(
+            "set -e; mount -t tmpfs none /etc/ssl; mkdir /etc/ssl/certs; {} {}
+             exec strace -f -e trace=open,openat -o trace {PROGRAM} token --audience {AUDIENCE} --force-refresh",
+            copy(bundle, BUNDLE),
+            copy(in_folder, IN_FOLDER),
+        );
+        let outcome = sandbox.finish(sandbox.in_own_namespaces(&["--mount"], &script));
+        (outcome, fs::read_to_string(sandbox.home().join("trace")).unwrap().contains(IN_FOLDER))
+    };
+    for (bundle, in_folder, is_read) in [
+        ("ca.pem", "other.pem", false),
+        ("ca.pem", "", false),
+        ("", "ca.pem", true),
+        ("other.pem", "ca.pem", true),
+        ("/dev/null", "ca.pem", true),
+    ] {
+        let (outcome, was_read) = run(bundle, in_folder);
+        assert_eq!(claims(outcome.ok().trim())["aud"], AUDIENCE, "{bundle}, {in_folder}");
+        assert_eq!(was_read, is_read, "{bundle}, {in_folder}");
+    }
+    let (message, _) = run("other.pem", "other.pem").0.fails(6, "E_TLS");
+    assert!(message.contains("an authority that is not trusted here"), "{message}");
+    let (message, hint) = run("", "").0.fails(6, "E_TLS");
+    assert!(message.contains("no certificate authorities to trust"), "{message}");
+    assert!(hint.contains("ca-certificates"), "{hint}");
 }
 
 #[test]

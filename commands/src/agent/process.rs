@@ -21,6 +21,7 @@ use crate::endpoint::{Listen, PassedSockets, Socket, serve as serve_endpoint};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::run::OwnedContext;
+use crate::runtime::task;
 use signals::{Event, Signals};
 
 /// How long running renewals may take to end.
@@ -171,16 +172,16 @@ impl Kept {
                 let serve = serve_endpoint(endpoint, socket, ended)?;
                 // The client whose connection made systemd start the agent waits for a credential.
                 let is_passed = matches!(planned.listen, Listen::Systemd(_));
-                tasks.spawn(async move {
+                tasks.spawn(task(async move {
                     if is_passed {
                         attempted.recv().await;
                     }
                     serve.await;
-                });
+                }));
             }
         }
         for credential in credentials {
-            tasks.spawn(credential.keep(Arc::clone(context), end.subscribe()));
+            tasks.spawn(task(credential.keep(Arc::clone(context), end.subscribe())));
         }
         Ok(Self { shared, tasks, end, files, temporary, addresses })
     }

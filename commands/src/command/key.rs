@@ -125,7 +125,7 @@ impl Import {
             });
         }
         let content = self.read()?;
-        let key = AuthorizedKey::parse(&content, file)?;
+        let key = AuthorizedKey::parse(content.clone(), file)?;
         key.check()?;
         if self.delete_file && !can_be_deleted {
             return Err(Error::Usage {

@@ -12,7 +12,6 @@ use crate::error::{Error, Exit, Result, shown};
 use crate::files::edit::EditedFile;
 use crate::foreign_text::Message;
 use crate::output::Output;
-use crate::settings::Field;
 use crate::settings::schema::COMMON;
 
 const PROGRAM: &str = "yc-id-token";
@@ -122,7 +121,7 @@ fn environment(command: &clap::Command) -> Vec<(String, String)> {
     let tables = consumer::TABLES.iter().copied().chain([&COMMON]);
     let has = |flag: &str| command.get_arguments().any(|it| it.get_id() == flag);
     let fields = tables.flat_map(|table| table.settings).filter(|it| has(it.flag));
-    let settings = fields.filter(|it| !it.variable.is_empty()).map(Field::var);
+    let settings = fields.filter(|it| !it.variable.is_empty()).map(|it| it.var());
     let of_program = env::IDENTITIES.iter().chain(&OTHER_VARIABLES).chain(env::NETWORK);
     let others = of_program.copied().filter(|_| command.get_name() == PROGRAM);
     settings.chain(others).map(|it| (it.name.to_owned(), it.doc.trim().to_owned())).collect()

@@ -9,6 +9,7 @@ use super::freshness::Freshness;
 use super::{Broker, Purpose, Request};
 use crate::credential::{Credential, Lifetime};
 use crate::error::Result;
+use crate::runtime::task;
 
 /// Two expiry times that differ by less are the same: servers round, and clocks differ.
 const EXPIRY_TOLERANCE: Duration = Duration::from_secs(30);
@@ -83,7 +84,7 @@ impl Broker {
         let credential = match self.cached(request, minimum_lifetime)? {
             Some(credential) if !self.is_ending(&credential.lifetime) => credential,
             Some(_) | None => {
-                tokio::spawn(meanwhile);
+                tokio::spawn(task(meanwhile));
                 self.fetch_shared(request, minimum_lifetime, None).await?
             }
         };

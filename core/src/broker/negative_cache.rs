@@ -79,7 +79,7 @@ impl RememberedFailure {
         // A folder of another user is never written to, even if its mode allows it.
         let written = serde_json::to_vec(self).map_err(Into::into).and_then(|text| {
             files.prepare()?;
-            private_file::write(&files.failure_path(key), &text)
+            private_file::write_cached(&files.failure_path(key), &text)
         });
         if let Err(error) = &written {
             debug!(key = key.name(), %error, "cannot remember the failure");

@@ -5,8 +5,8 @@
 //! {"key":"id-token-…","secret":"eyJ…","lifetime":{…},"about":{…}}
 //! ```
 //!
-//! The checksum detects a file that was cut or changed; its credential would be rejected for no visible reason. A
-//! cryptographic digest would not detect more, because anyone who can write the file can compute it, and would cost a
+//! The checksum detects a file that was cut or changed, as by a power failure: entries are not synced. Its credential
+//! would be rejected for no visible reason. A cryptographic digest would not detect more, because anyone who can write the file can compute it, and would cost a
 //! hit 20,000 instructions. The key inside detects an entry that was copied over another one.
 
 use std::io;
@@ -79,7 +79,7 @@ pub(super) fn render<T: Cacheable>(
 pub(super) fn sealed(body: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut entry = Zeroizing::new(Vec::with_capacity(MAGIC.len() + CHECKSUM + 1 + body.len()));
     entry.extend_from_slice(MAGIC.as_bytes());
-    entry.extend_from_slice(checksum(body).as_bytes());
+    entry.extend_from_slice(&checksum(body));
     entry.push(b'\n');
     entry.extend_from_slice(body);
     entry
@@ -122,11 +122,14 @@ fn body(entry: &[u8]) -> Option<&[u8]> {
     let rest = entry.strip_prefix(MAGIC.as_bytes())?;
     let (sum, body) = rest.split_at_checked(CHECKSUM)?;
     let body = body.strip_prefix(b"\n")?;
-    (checksum(body).as_bytes() == sum).then_some(body)
+    (checksum(body) == sum).then_some(body)
 }
 
-fn checksum(body: &[u8]) -> String {
-    format!("{:08x}", crc32fast::hash(body))
+/// In hexadecimal. `format!` would cost more, and call other functions if the first digit is zero: the same hit must
+/// always call the same functions, because `release/binary` orders them by that.
+fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
+    let sum = crc32fast::hash(body);
+    std::array::from_fn(|at| b"0123456789abcdef"[(sum >> (28 - 4 * at)) as usize & 0xf])
 }
 
 #[cfg(test)]

@@ -149,10 +149,10 @@ impl FileCache {
         // A folder of another user must not hold secrets, even if it is writable.
         self.prepare()?;
         let path = self.entry_path(key);
-        private_file::write(&path, content).or_else(|error| {
+        private_file::write_cached(&path, content).or_else(|error| {
             // A file cannot be renamed over a folder, so an empty one is removed.
             match std::fs::remove_dir(&path) {
-                Ok(()) => private_file::write(&path, content),
+                Ok(()) => private_file::write_cached(&path, content),
                 Err(_) => Err(error),
             }
         })

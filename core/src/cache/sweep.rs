@@ -25,7 +25,7 @@ const MIN_AGE: Duration = Duration::from_secs(24 * 3600);
 /// The same for files of another version of the program, which may still use them.
 const MIN_AGE_OF_OTHER_VERSIONS: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// The same for temporary files, which their writer renames at once.
+/// The same for temporary files, which their writer renames at once. It is the shortest of these ages.
 const MIN_AGE_OF_TEMPORARY: Duration = Duration::from_secs(3600);
 
 /// Sweeps a folder. Returns the markers of entries that a run with an open keyring can remove.
@@ -55,8 +55,12 @@ fn is_remnant(path: &Path, now: Timestamp) -> bool {
         let age = |at: SystemTime| now.since(Timestamp::of(at));
         metadata.modified().is_ok_and(|at| age(at) > than)
     };
+    // Most files are younger than anything that is removed, and need not be read.
+    if !is_older(MIN_AGE_OF_TEMPORARY) {
+        return false;
+    }
     match Form::of(path) {
-        Form::Unfinished => is_older(MIN_AGE_OF_TEMPORARY),
+        Form::Unfinished => true,
         Form::RememberedFailure => is_older(MIN_AGE),
         Form::Marker => is_older(MIN_AGE) && keyring::has_expired(path, now),
         Form::Lock => is_older(MIN_AGE) && is_abandoned(path),

@@ -122,14 +122,14 @@ mod system {
             let (child, shown) = spawn(command)?;
             let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
             for Caught { mut stream, signal, by_terminal } in self.0 {
-                tokio::spawn(async move {
+                tokio::spawn(runtime::task(async move {
                     while stream.recv().await.is_some() {
                         if let Some(pid) = pid.filter(|_| !(by_terminal && is_in_foreground())) {
                             // It may have just ended.
                             let _ = kill_process(pid, signal);
                         }
                     }
-                });
+                }));
             }
             Ok(Running { child, shown })
         }

@@ -22,7 +22,7 @@ use crate::source::IdTokenRequest;
 
 use super::{Consumer, Delivery};
 
-const API_VERSION: Field =
+static API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION")
         .help(
             "VERSION",
@@ -32,7 +32,7 @@ const API_VERSION: Field =
         .decides(Decides::Nothing)
         .offers(Offer::Words(versions));
 
-pub(super) const TABLE: Table = Table { name: "kubectl", heading: "", settings: &[API_VERSION] };
+pub(super) const TABLE: Table = Table { name: "kubectl", heading: "", settings: &[&API_VERSION] };
 
 /// client-go uses a token until `expirationTimestamp`, and the API server has no tolerance. So the reported expiry is
 /// earlier by this much.

@@ -21,18 +21,23 @@ use crate::source::IdTokenRequest;
 use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::{Consumer, Delivery};
 
-const FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
+static FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN_TOKEN_FORMAT")
     .help("FORMAT", "Output format: raw, json, header, curl, env, terraform [default: raw]")
     .essential()
+    .conflicts_with(DECODE)
     .decides(Decides::Nothing)
     .offers(Offer::Words(|| names_of(&FORMATS)));
 
-const OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
+static OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
     .help("FILE", "Write the token to this file, atomically, with mode 0600 and no final newline")
     .essential()
+    .conflicts_with(DECODE)
     .decides(Decides::Nothing);
 
-pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[FORMAT, OUTPUT] };
+/// The ID of the argument `--decode`.
+const DECODE: &str = "decode";
+
+pub(super) const TABLE: Table = Table { name: "token", heading: "", settings: &[&FORMAT, &OUTPUT] };
 
 /// A printed token is used soon.
 const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
@@ -48,7 +53,7 @@ const MINIMUM_LIFETIME: Duration = Duration::from_secs(5 * 60);
 pub struct Args {
     // Shown after the settings in the help.
     /// Print the claims of the token instead of the token
-    #[arg(long, conflicts_with_all = [FORMAT.flag, OUTPUT.flag], display_order = 3)]
+    #[arg(long, id = DECODE, display_order = 3)]
     decode: bool,
 }
 

@@ -19,6 +19,7 @@ use tracing::warn;
 
 use super::{Answer, Endpoint, Socket};
 use crate::error::{Cause, Error, Result};
+use crate::runtime::task;
 
 /// How many connections are served at once. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 128;
@@ -67,11 +68,11 @@ pub fn serve(
                 Ok(Some(stream)) => {
                     let endpoint = Arc::clone(&endpoint);
                     let closing = closing.subscribe();
-                    connections.spawn(async move {
+                    connections.spawn(task(async move {
                         let connection = connection(stream, endpoint, on_loopback, closing);
                         let _ = timeout(CONNECTION_TIMEOUT, connection).await;
                         drop(place);
-                    });
+                    }));
                 }
                 Ok(None) => {
                     warn!("a connection of another user to `{}` was refused", endpoint.name);

@@ -7,8 +7,8 @@ macro_rules! variables {
     ($($(#[doc = $doc:literal])+ $constant:ident = $name:literal;)+) => {
         $($(#[doc = $doc])+ pub const $constant: Var = Var { name: $name, doc: concat!($($doc),+) };)+
 
-        /// All variables, in the order of this file.
-        pub const ALL: &[Var] = &[$($constant),+];
+        /// The lines of [`all`]. It is one text, because every start of the program adjusts the addresses in a table.
+        const LINES: &str = concat!($($name, "\t", $($doc),+, "\n"),+);
     };
 }
 
@@ -219,6 +219,12 @@ variables! {
     SSL_CERT_DIR = "SSL_CERT_DIR";
 }
 
+/// All variables, in the order of this file.
+pub fn all() -> impl Iterator<Item = Var> {
+    let lines = LINES.lines().filter_map(|line| line.split_once('\t'));
+    lines.map(|(name, doc)| Var { name, doc })
+}
+
 /// The variables that set an identity and are no settings.
 pub const IDENTITIES: &[Var] =
     &[IAM_TOKEN, OAUTH_TOKEN, YC_IAM_TOKEN, YC_TOKEN, YC_SERVICE_ACCOUNT_KEY_FILE];
@@ -241,9 +247,10 @@ mod tests {
 
     #[test]
     fn every_variable_is_listed_once() {
-        let mut names: Vec<_> = ALL.iter().map(|var| var.name).collect();
+        let mut names: Vec<_> = all().map(|var| var.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), ALL.len());
+        assert_eq!(names.len(), all().count());
+        assert_eq!(names.len(), LINES.lines().count());
     }
 }

@@ -83,10 +83,10 @@ macro_rules! codes {
                 match self { $(Self::$variant => Exit::$exit),+ }
             }
 
-            pub const fn explanation(self) -> &'static Explanation {
+            pub const fn explanation(self) -> Explanation {
                 match self {
                     $(Self::$variant => {
-                        &Explanation { meaning: $meaning, cause: $cause, fix: $fix }
+                        Explanation { meaning: $meaning, cause: $cause, fix: $fix }
                     })+
                 }
             }

@@ -39,9 +39,9 @@ impl Bundle {
     /// Reads the blocks of a PEM text (RFC 7468).
     pub(super) fn parse(pem: &[u8]) -> Self {
         let mut bundle = Self::default();
-        for (index, block) in certificate_blocks(pem).into_iter().enumerate() {
-            match CertificateDer::from_pem_slice(block) {
-                Ok(certificate) if is_certificate(&certificate) => {
+        for (index, certificate) in decoded_blocks(pem).enumerate() {
+            match certificate {
+                Some(certificate) if is_certificate(&certificate) => {
                     bundle.certificates.push(certificate);
                 }
                 _ => bundle.malformed.push(index + 1),
@@ -77,11 +77,16 @@ impl Bundle {
     }
 }
 
+/// The certificate blocks of a PEM text, in their order. `None` is one that is no PEM.
+fn decoded_blocks(pem: &[u8]) -> impl Iterator<Item = Option<CertificateDer<'static>>> {
+    certificate_blocks(pem).into_iter().map(|block| CertificateDer::from_pem_slice(block).ok())
+}
+
 /// The text from each `BEGIN CERTIFICATE` to the next block's beginning.
 fn certificate_blocks(pem: &[u8]) -> Vec<&[u8]> {
     const BEGIN: &[u8] = b"-----BEGIN ";
     let begins = |at: &usize| pem[*at..].starts_with(BEGIN);
-    let starts: Vec<usize> = (0..pem.len()).filter(begins).collect();
+    let starts: Vec<usize> = memchr::memchr_iter(b'-', pem).filter(begins).collect();
     let ends = starts.iter().skip(1).copied().chain([pem.len()]);
     let blocks = starts.iter().zip(ends).map(|(start, end)| &pem[*start..end]);
     blocks.filter(|block| block.starts_with(b"-----BEGIN CERTIFICATE-----")).collect()
@@ -148,9 +153,8 @@ fn read_folder(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
 }
 
 /// The authorities of `SSL_CERT_FILE` and `SSL_CERT_DIR`, which replace the system's if one is set. Unreadable files
-/// are skipped. They are not left to the library for the system's authorities, which reads a pipe or an endless file
-/// for ever.
-pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> {
+/// are skipped.
+pub(super) fn of_environment(env: &Env) -> Option<RootCertStore> {
     if !ARE_IN_FILES {
         return None;
     }
@@ -158,12 +162,40 @@ pub(super) fn of_environment(env: &Env) -> Option<Vec<CertificateDer<'static>>> 
     if file.is_none() && folders.is_none() {
         return None;
     }
-    let file = file.and_then(|file| private_file::read_plain(Path::new(&file), BUNDLE_LIMIT).ok());
-    let mut found = file.map(|pem| Bundle::parse(&pem).certificates).unwrap_or_default();
+    let mut found = RootCertStore::empty();
+    if let Some(file) = file {
+        add_file(&mut found, Path::new(&file));
+    }
     for folder in std::env::split_paths(&folders.unwrap_or_default()) {
-        found.extend(read_folder(&folder).unwrap_or_default());
+        found.add_parsable_certificates(read_folder(&folder).unwrap_or_default());
     }
     Some(found)
+}
+
+/// The authorities of the system's bundle, which is one file. Empty if there is none.
+#[cfg(not(any(target_os = "macos", windows)))]
+pub(super) fn of_bundle() -> RootCertStore {
+    let mut found = RootCertStore::empty();
+    if let Some(file) = openssl_probe::probe().cert_file {
+        add_file(&mut found, &file);
+    }
+    found
+}
+
+/// The authorities of the system's folders. They have hundreds of files, and most of these are in the bundle too.
+#[cfg(not(any(target_os = "macos", windows)))]
+pub(super) fn of_folders() -> RootCertStore {
+    let mut found = RootCertStore::empty();
+    for folder in openssl_probe::candidate_cert_dirs() {
+        found.add_parsable_certificates(read_folder(folder).unwrap_or_default());
+    }
+    found
+}
+
+/// Adds the certificates of a file, and skips malformed ones. They are decoded one by one, because a bundle is large.
+fn add_file(found: &mut RootCertStore, path: &Path) {
+    let pem = private_file::read_plain(path, BUNDLE_LIMIT).unwrap_or_default();
+    found.add_parsable_certificates(decoded_blocks(&pem).flatten());
 }
 
 /// Problems of the authorities of `ca_file`, and of those that the environment puts in place of the system's. The

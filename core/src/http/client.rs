@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable as _};
-use reqwest::ClientBuilder;
 use reqwest::header::HeaderMap;
+use reqwest::{ClientBuilder, Url};
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::de::IgnoredAny;
 use tracing::debug;
 use zeroize::Zeroizing;
 
 use super::connect_ahead::ConnectAhead;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, join};
 use super::failure::{Failure, Way};
 use super::internal;
 use super::names::Names;
@@ -44,6 +44,7 @@ pub struct Client {
     ahead: ConnectAhead,
     names: Names,
     endpoint: Endpoint,
+    base: Url,
     clock: Clock,
     deadline: Deadline,
     tries: Tries,
@@ -162,13 +163,14 @@ impl Client {
             .dns_resolver(Arc::new(names.clone()))
             .build()
             .map_err(|error| internal("these settings", error))?;
-        Ok(Self { inner, ahead, names, endpoint, clock, deadline, tries, passage })
+        let base = endpoint.url()?;
+        Ok(Self { inner, ahead, names, endpoint, base, clock, deadline, tries, passage })
     }
 
     /// Opens the connection for the next request. Errors are ignored, because that request reports them.
     pub async fn connect_ahead(&self) {
         self.ahead.request();
-        let _ = self.inner.get(self.endpoint.join("/")).timeout(self.deadline.left()).send().await;
+        let _ = self.inner.get(join(&self.base, "/")).timeout(self.deadline.left()).send().await;
         if self.ahead.has_connected() {
             debug!(host = self.endpoint.host().as_str(), "connected ahead");
         }
@@ -251,7 +253,7 @@ impl Client {
     }
 
     async fn exchange(&self, request: &HttpRequest<'_>) -> std::result::Result<Reply, Failure> {
-        let mut url = self.endpoint.join(request.path);
+        let mut url = join(&self.base, request.path);
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(request.query);
         }

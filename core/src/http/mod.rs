@@ -19,6 +19,7 @@ pub mod record;
 mod retry;
 mod route;
 mod server_options;
+mod system_trust;
 mod tls;
 mod tls_words;
 mod verifier;

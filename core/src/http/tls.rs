@@ -4,18 +4,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
-use rustls_platform_verifier::Verifier;
 use tracing::debug;
 
 use super::authorities::{self, BUNDLE_LIMIT, Bundle, PEM_CERTIFICATES};
 use super::server_options::{Authorities, ClientCertificate, ServerOptions};
+use super::system_trust;
 use super::verifier::{Adapted, NotVerified};
 use crate::env::Env;
 
@@ -80,23 +80,11 @@ fn system_verifier(
     what: &Message,
 ) -> Result<Trusting> {
     let given = ca_file.map(authorities::read_file).transpose()?.unwrap_or_default();
-    let verifier: Arc<dyn ServerCertVerifier> = match authorities::of_environment(&Env::Real) {
-        Some(found) => {
-            let all = found.into_iter().chain(given.iter().cloned());
-            verifier_by(all, provider)
-                .map_err(|error| no_authorities(what, rustls::Error::General(error.to_string())))?
-        }
-        None => {
-            let provider = Arc::clone(provider);
-            // Wine cannot add authorities to its own, not even an empty list.
-            let verifier = if cfg!(windows) && given.is_empty() {
-                Verifier::new(provider)
-            } else {
-                Verifier::new_with_extra_roots(given.clone(), provider)
-            };
-            verifier.map(Arc::new).map_err(|error| no_authorities(what, error))?
-        }
+    let verifier = match authorities::of_environment(&Env::Real) {
+        Some(found) => verifier_by(found, &given, provider),
+        None => system_trust::verifier(&given, provider),
     };
+    let verifier = verifier.map_err(|error| no_authorities(what, error))?;
     debug!("trust is set up");
     Ok((verifier, given))
 }
@@ -129,18 +117,23 @@ fn no_authorities(what: &Message, error: rustls::Error) -> Error {
 /// A verifier that trusts only these authorities.
 fn verifier_of(authorities: &Authorities, provider: &Arc<CryptoProvider>) -> Result<Trusting> {
     let given = authorities::read(authorities)?;
-    let verifier = verifier_by(given.iter().cloned(), provider).map_err(Error::internal)?;
+    let verifier =
+        verifier_by(RootCertStore::empty(), &given, provider).map_err(Error::internal)?;
     Ok((verifier, given))
 }
 
-fn verifier_by(
-    authorities: impl Iterator<Item = CertificateDer<'static>>,
+/// A verifier that trusts these authorities, and those in `given`. Fails if there is none.
+pub(super) fn verifier_by(
+    mut roots: RootCertStore,
+    given: &[CertificateDer<'static>],
     provider: &Arc<CryptoProvider>,
-) -> std::result::Result<Arc<dyn ServerCertVerifier>, VerifierBuilderError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(authorities);
-    Ok(WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
-        .build()?)
+) -> std::result::Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
+    roots.add_parsable_certificates(given.iter().cloned());
+    match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()
+    {
+        Ok(verifier) => Ok(verifier),
+        Err(error) => Err(rustls::Error::General(error.to_string())),
+    }
 }
 
 fn server_name(name: &str) -> Result<ServerName<'static>> {

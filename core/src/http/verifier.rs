@@ -35,7 +35,7 @@ impl Adapted {
 }
 
 /// Whether only the authority above the certificate is missing. Its dates were checked before.
-fn lacks_authority(error: &Error) -> bool {
+pub(super) fn lacks_authority(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
         Error::InvalidCertificate(problem) => tls_words::is_authority(problem),

@@ -33,6 +33,7 @@ mod unix {
     use tokio::time::{MissedTickBehavior, interval};
 
     use super::Error;
+    use crate::runtime::task;
 
     const PARENT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -43,16 +44,17 @@ mod unix {
         watches_parent: bool,
     ) -> Error {
         let (sender, mut caught) = mpsc::channel(1);
+        let ignored = Ignored::read();
         for number in SIGNALS.map(Signal::as_raw) {
-            if is_ignored(number) {
+            if ignored.has(number) {
                 continue;
             }
             let Ok(mut stream) = signal(SignalKind::from_raw(number)) else { continue };
             let sender = sender.clone();
-            tokio::spawn(async move {
+            tokio::spawn(task(async move {
                 stream.recv().await;
                 let _ = sender.send(number).await;
-            });
+            }));
         }
         let parent = getppid();
         let mut checks = interval(PARENT_CHECK_INTERVAL);
@@ -71,12 +73,23 @@ mod unix {
         }
     }
 
-    /// Whether this process was started with a signal ignored (proc(5), `SigIgn`), as by `nohup` or by a shell for
-    /// background jobs.
+    /// Whether this process was started with a signal ignored, as by `nohup` or by a shell for background jobs.
     pub fn is_ignored(number: i32) -> bool {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-        mask & (1 << (number - 1)) != 0
+        Ignored::read().has(number)
+    }
+
+    /// The signals that this process ignores (proc(5), `SigIgn`): a bit for each.
+    struct Ignored(u64);
+
+    impl Ignored {
+        fn read() -> Self {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+            Self(mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0))
+        }
+
+        const fn has(&self, signal: i32) -> bool {
+            self.0 & (1 << (signal - 1)) != 0
+        }
     }
 }

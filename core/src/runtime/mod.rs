@@ -65,6 +65,14 @@ fn wait_for(
     }))
 }
 
+/// The work of a task.
+pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Makes the work of tasks one type: tokio compiles each type for both of its schedulers.
+pub fn task(work: impl Future<Output = ()> + Send + 'static) -> Task {
+    Box::pin(work)
+}
+
 /// Work to wait for.
 type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 

@@ -87,8 +87,8 @@ pub fn agent_tables(
     };
     let home = locations.home.as_deref();
     let tables = read(&File::parse(&text, consumers)?, home, report)?;
-    let Text { path, content } = text;
-    Ok(AgentTables { text: Some((path, content)), ..tables })
+    let Text { path, content, .. } = text;
+    Ok(AgentTables { text: Some((path.to_path_buf(), content)), ..tables })
 }
 
 /// Reads the tables, with a function that may continue after an error.

@@ -9,7 +9,7 @@ use crate::private_file;
 /// All rows, each with the name of its table.
 fn rows() -> impl Iterator<Item = (&'static str, &'static Field)> {
     let tables = [&COMMON].into_iter().chain(TABLES.iter().copied());
-    tables.flat_map(|table| table.settings.iter().map(|field| (table.name, field)))
+    tables.flat_map(|table| table.settings.iter().copied().map(|field| (table.name, field)))
 }
 
 /// A value that differs from the built-in one.

@@ -29,13 +29,15 @@ pub struct Field {
     pub is_in_file: bool,
     /// The only subcommand that has the flag; empty if all have it.
     pub command: &'static str,
+    /// The ID of an argument of the command that excludes the flag; empty if none does.
+    pub conflicts_with: &'static str,
     pub group: Group,
     /// Whether `-h` lists its flag. `--help` lists all.
     pub is_essential: bool,
     /// How shells complete its value.
     pub offer: Offer,
     /// Another program's variable, which is read if nothing else sets the setting.
-    pub shared: Option<Var>,
+    pub shared: Option<&'static Var>,
 }
 
 /// The settings of a consumer: the name of its table in a profile, and the rows.
@@ -45,8 +47,9 @@ pub struct Table {
     pub name: &'static str,
     /// The heading of its flags in the help; empty if it has no flags.
     pub heading: &'static str,
-    /// The settings of the table.
-    pub settings: &'static [Field],
+    /// The settings of the table. Each row is a `static`, not a constant: every start of the program adjusts the
+    /// addresses in each copy of a constant.
+    pub settings: &'static [&'static Field],
 }
 
 /// The kind of a setting's value, which is passed as text.
@@ -140,6 +143,7 @@ impl Field {
             decides: Decides::What,
             is_in_file: true,
             command: "",
+            conflicts_with: "",
             group: Group::OfTable,
             is_essential: false,
             offer: Offer::Nothing,
@@ -180,6 +184,12 @@ impl Field {
     }
 
     #[must_use]
+    pub const fn conflicts_with(mut self, id: &'static str) -> Self {
+        self.conflicts_with = id;
+        self
+    }
+
+    #[must_use]
     pub const fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
@@ -199,7 +209,7 @@ impl Field {
 
     /// Adds another program's variable, with the lowest precedence.
     #[must_use]
-    pub const fn shared(mut self, var: Var) -> Self {
+    pub const fn shared(mut self, var: &'static Var) -> Self {
         self.shared = Some(var);
         self
     }
@@ -216,6 +226,10 @@ impl Field {
     /// Its flag for clap; the ID is the flag itself.
     pub(super) fn arg(&self) -> Arg {
         let arg = Arg::new(self.flag).long(self.flag.trim_start_matches('-')).help(self.help);
+        let arg = match self.conflicts_with {
+            "" => arg,
+            id => arg.conflicts_with(id),
+        };
         match self.kind {
             Kind::Switch => arg.action(ArgAction::SetTrue),
             Kind::Count => arg.action(ArgAction::Count).short('v'),

@@ -12,11 +12,12 @@
 //! ```
 //!
 //! Keys are checked only in the tables that this run uses, so that a mistake in one profile does not break the
-//! others.
+//! others. `excerpt` leaves out most of the other tables before they are parsed.
 
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -24,7 +25,7 @@ use toml::de::{DeTable, DeValue};
 use super::layer::Layer;
 use super::names::{list, nearest, with_article};
 use super::origin::{Origin, Setting};
-use super::{Table, installation, schema};
+use super::{Table, excerpt, installation, schema};
 use crate::encoding;
 use crate::error::{Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -41,10 +42,12 @@ pub(super) const ROOT_KEYS: &[&str] =
 /// Enough for ten thousand profiles.
 const LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The text of a configuration file, and its path.
+/// The text of a configuration file, or an excerpt of it, and its path.
 pub(super) struct Text {
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) content: String,
+    /// Where an excerpt leaves out lines.
+    pub(super) gaps: Vec<excerpt::Gap>,
 }
 
 impl Text {
@@ -58,13 +61,14 @@ impl Text {
     }
 
     /// A text that may not be in its file yet.
-    pub(super) const fn of(path: PathBuf, content: String) -> Self {
-        Self { path, content }
+    pub(super) fn of(path: PathBuf, content: String) -> Self {
+        Self { path: path.into(), content, gaps: Vec::new() }
     }
 
+    /// The line of the file at a position of this text.
     pub(super) fn line(&self, at: usize) -> usize {
         let before = &self.content.as_bytes()[..at.min(self.content.len())];
-        memchr::memchr_iter(b'\n', before).count() + 1
+        memchr::memchr_iter(b'\n', before).count() + excerpt::lines_before(&self.gaps, at) + 1
     }
 
     pub(super) fn wrong(
@@ -74,7 +78,7 @@ impl Text {
         hint: Option<Message>,
     ) -> Error {
         Error::Config {
-            path: self.path.clone(),
+            path: self.path.to_path_buf(),
             line: self.line(span.start),
             problem: problem.into(),
             hint,
@@ -143,6 +147,25 @@ impl<'a> File<'a> {
         Ok(layers)
     }
 
+    /// The first that is not in `known` of a profile and those it extends. It ends at a circle, which `layers` reports.
+    pub(super) fn first_unknown(
+        &'a self,
+        first: String,
+        known: &[String],
+    ) -> Result<Option<String>> {
+        let mut name = first;
+        for _ in 0..=known.len() {
+            if !known.contains(&name) {
+                return Ok(Some(name));
+            }
+            match self.find_profile(&name, &Origin::BuiltIn)?.text("extends")? {
+                Some((parent, _)) => name = parent,
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
     /// `[defaults]`.
     pub(super) fn defaults(&'a self) -> Result<Option<Layer<'a>>> {
         let Some(defaults) = self.root.get("defaults") else { return Ok(None) };
@@ -178,7 +201,7 @@ impl<'a> File<'a> {
     pub(super) fn only_profile(&self) -> Option<Setting<String>> {
         let profiles = self.root.get("profiles")?.get_ref().as_table()?;
         let (name, _) = profiles.iter().next().filter(|_| profiles.len() == 1)?;
-        let (path, line) = (self.source.path.clone(), self.source.line(name.span().start));
+        let (path, line) = (Arc::clone(&self.source.path), self.source.line(name.span().start));
         let value = name.get_ref().to_string();
         Some(Setting { value, origin: Origin::OnlyProfile { path, line } })
     }

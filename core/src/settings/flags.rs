@@ -127,13 +127,20 @@ impl<T: Arguments> Arguments for Box<T> {
 pub struct NamedCommand {
     pub name: &'static str,
     pub tables: &'static [&'static Table],
+    arguments: fn(Command) -> Command,
+    takes: fn(&str, &Field) -> bool,
     whole: fn(Command) -> Command,
-    above: fn(Command) -> Command,
 }
 
 impl NamedCommand {
     pub const fn new<A: Arguments>(name: &'static str) -> Self {
-        Self { name, tables: A::TABLES, whole: described::<A, true>, above: described::<A, false> }
+        Self {
+            name,
+            tables: A::TABLES,
+            arguments: A::augment_args,
+            takes: A::takes,
+            whole: described::<A>,
+        }
     }
 
     /// The command, whose description is deferred until it is used.
@@ -141,32 +148,58 @@ impl NamedCommand {
         Command::new(self.name).defer(self.whole)
     }
 
-    /// The command, described only as far as the following words need it: if they begin with a subcommand, no flag
-    /// comes before that.
-    pub fn followed_by(&self, words: &[OsString]) -> Command {
-        let is_flag = |word: &OsString| word.as_encoded_bytes().starts_with(b"-");
-        let takes_flags = words.first().is_none_or(is_flag);
-        Command::new(self.name).defer(if takes_flags { self.whole } else { self.above })
+    /// The command, and those below it that are among these words, with the flags of settings that are among the words:
+    /// clap spends more on the description of a flag than on its value.
+    pub fn for_words(&self, words: &[OsString]) -> Command {
+        let takes = |name: &str, field: &Field| is_named(field, words) && (self.takes)(name, field);
+        let with_flags = |command| with_all_flags(command, self.tables, &takes);
+        let command = (self.arguments)(Command::new(self.name));
+        with_flags(command.mut_subcommands(|below| {
+            if words.iter().any(|word| word == below.get_name()) {
+                with_flags(below)
+            } else {
+                below
+            }
+        }))
     }
 }
 
-/// Describes a command. Its subcommands are described when they are used.
-fn described<A: Arguments, const TAKES_FLAGS: bool>(command: Command) -> Command {
-    let command = A::augment_args(command);
-    let command = command.mut_subcommands(|below| below.defer(flags_of::<A>));
-    if TAKES_FLAGS || !command.has_subcommands() { flags_of::<A>(command) } else { command }
+/// Whether one of the words may be the flag of a setting.
+fn is_named(field: &Field, words: &[OsString]) -> bool {
+    let words = words.iter().map(|word| word.as_encoded_bytes());
+    words.filter(|word| word.starts_with(b"-")).any(|word| {
+        match word.strip_prefix(field.flag.as_bytes()) {
+            Some(rest) => rest.is_empty() || rest.starts_with(b"="),
+            None => field.kind == Kind::Count && !word.starts_with(b"--"),
+        }
+    })
 }
 
-fn flags_of<A: Arguments>(command: Command) -> Command {
-    let tables = A::TABLES.iter().copied().chain([&COMMON]);
-    tables.fold(command, |command, table| with_flags(command, table, A::takes))
+/// Describes a command. The flags of those below it are described when they are used.
+fn described<A: Arguments>(command: Command) -> Command {
+    let flags = |command| with_all_flags(command, A::TABLES, &A::takes);
+    flags(A::augment_args(command).mut_subcommands(|below| below.defer(flags)))
+}
+
+/// Adds the flags of these tables and of the program.
+fn with_all_flags(
+    command: Command,
+    tables: &[&Table],
+    takes: &dyn Fn(&str, &Field) -> bool,
+) -> Command {
+    let tables = tables.iter().copied().chain([&COMMON]);
+    tables.fold(command, |command, table| with_flags(command, table, takes))
 }
 
 /// Adds the flags of a table that the command takes. The help groups them later: a run without help does not pay for
 /// that.
-pub fn with_flags(command: Command, table: &Table, takes: fn(&str, &Field) -> bool) -> Command {
+pub fn with_flags(
+    command: Command,
+    table: &Table,
+    takes: &dyn Fn(&str, &Field) -> bool,
+) -> Command {
     let name = command.get_name().to_owned();
-    let fields = table.settings.iter().filter(|field| {
+    let fields = table.settings.iter().copied().filter(|field| {
         !field.flag.is_empty()
             && (field.command.is_empty() || field.command == name)
             && takes(&name, field)

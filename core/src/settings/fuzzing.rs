@@ -19,6 +19,7 @@ pub fn config(data: &[u8]) {
         if let Err(error) = resolve(&whole, profile) {
             check_printed_error(&error);
         }
+        check_excerpt(text, profile);
     }
     let check = |_: &Settings| Vec::new();
     let home = Locations::default();
@@ -39,18 +40,26 @@ pub fn config(data: &[u8]) {
 }
 
 fn resolve(text: &Text, profile: Option<&str>) -> Result<Settings> {
-    let profile =
-        profile.map(|name| Setting { value: name.to_owned(), origin: Origin::Flag("--profile") });
-    let env = Env::Fake(HashMap::new());
-    let locations = Locations { home: Some("/home/me".into()), ..Locations::default() };
-    let flags = Flags::default();
-    let sources = Sources {
-        profile,
-        flags: &flags,
-        env: &env,
-        locations: &locations,
-        consumers: TABLES,
-        tables: TABLES,
-    };
-    Settings::resolve(Some(&File::parse(text, TABLES)?), sources)
+    with_sources(profile, |sources| Settings::resolve(Some(&File::parse(text, TABLES)?), sources))
+}
+
+/// An excerpt of a valid file gives the same settings, with the same lines. The comment makes most of the file a table
+/// that is left out.
+fn check_excerpt(text: &str, profile: Option<&str>) {
+    let comment = "#".repeat(8 * text.len() + 2000);
+    let long = Text::of("config.toml".into(), format!("{text}\n[profiles.last]\n{comment}\n"));
+    if let Ok(settings) = resolve(&long, profile)
+        && let Some(of_excerpt) =
+            with_sources(profile, |sources| Settings::of_excerpt(&long, &sources))
+    {
+        assert_eq!(format!("{of_excerpt:?}"), format!("{settings:?}"));
+    }
+}
+
+fn with_sources<T>(profile: Option<&str>, read: impl FnOnce(Sources<'_>) -> T) -> T {
+    let origin = Origin::Flag("--profile");
+    let profile = profile.map(|name| Setting { value: name.to_owned(), origin });
+    let (flags, env) = (&Flags::default(), &Env::Fake(HashMap::new()));
+    let locations = &Locations { home: Some("/home/me".into()), ..Locations::default() };
+    read(Sources { profile, flags, env, locations, consumers: TABLES, tables: TABLES })
 }

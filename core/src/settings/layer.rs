@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -115,10 +116,12 @@ impl<'a> Layer<'a> {
         match self.profile {
             Some(profile) => Origin::Profile {
                 profile: profile.into(),
-                path: source.path.clone(),
+                path: Arc::clone(&source.path),
                 line: source.line(span.start),
             },
-            None => Origin::Defaults { path: source.path.clone(), line: source.line(span.start) },
+            None => {
+                Origin::Defaults { path: Arc::clone(&source.path), line: source.line(span.start) }
+            }
         }
     }
 
@@ -161,7 +164,8 @@ impl<'a> Layer<'a> {
     /// The same, with a function that may continue after an error.
     pub(super) fn check_with(&self, report: &mut dyn FnMut(Error) -> Result<()>) -> Result<()> {
         let keys = COMMON.settings.iter().filter(|field| field.is_in_file).map(|field| field.key);
-        let mut known: Vec<&str> = keys.collect();
+        let mut known = Vec::with_capacity(COMMON.settings.len() + self.file.consumers.len() + 1);
+        known.extend(keys);
         known.extend(self.file.consumers.iter().map(|consumer| consumer.name));
         if self.profile.is_some() {
             known.push("extends");

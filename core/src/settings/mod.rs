@@ -3,6 +3,7 @@
 mod agent_tables;
 #[cfg(test)]
 mod completeness;
+mod excerpt;
 mod explain;
 mod field;
 mod file;
@@ -137,6 +138,7 @@ pub enum CacheSetting {
 }
 
 /// The sources of settings, besides the configuration file.
+#[derive(Clone)]
 struct Sources<'a> {
     /// The profile named by a flag or a variable.
     profile: Option<Setting<String>>,
@@ -161,8 +163,31 @@ impl Settings {
         let profile =
             Resolver { flags, env, home, file: None, layers: &[] }.text(&schema::PROFILE)?;
         let text = read_file(flags, env, locations, profile.as_ref())?;
-        let file = text.as_ref().map(|text| File::parse(text, consumers)).transpose()?;
-        Self::resolve(file.as_ref(), Sources { profile, flags, env, locations, consumers, tables })
+        let sources = Sources { profile, flags, env, locations, consumers, tables };
+        let Some(text) = text else { return Self::resolve(None, sources) };
+        match Self::of_excerpt(&text, &sources) {
+            Some(settings) => Ok(settings),
+            None => Self::resolve(Some(&File::parse(&text, consumers)?), sources),
+        }
+    }
+
+    /// The settings from an excerpt of the file, with the profiles that this run uses. `None` if that is not enough.
+    /// Errors come from the whole file, because they name the profiles that exist.
+    fn of_excerpt(text: &Text, sources: &Sources<'_>) -> Option<Self> {
+        let Sources { profile, consumers, tables, .. } = sources;
+        let mut profiles: Vec<String> = profile.iter().map(|it| it.value.clone()).collect();
+        loop {
+            let excerpt = excerpt::of(text, &profiles)?;
+            let file = File::parse(&excerpt, consumers).ok()?;
+            let chosen = match profile {
+                Some(profile) => profile.value.clone(),
+                None => file.default_profile(consumer_of(consumers, tables)).ok()??.value,
+            };
+            match file.first_unknown(chosen, &profiles).ok()? {
+                Some(name) => profiles.push(name),
+                None => return Self::resolve(Some(&file), sources.clone()).ok(),
+            }
+        }
     }
 
     /// The same without the configuration file, if that is invalid.

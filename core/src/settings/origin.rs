@@ -1,7 +1,8 @@
 //! Origins of settings' values.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::shown;
 use crate::foreign_text::{ForeignText, Printable};
@@ -15,27 +16,27 @@ pub enum Origin {
     Variable(&'static str),
     /// The selected profile, or one that it extends.
     Profile {
-        profile: String,
-        path: PathBuf,
+        profile: Arc<str>,
+        path: Arc<Path>,
         /// The line, counted from 1.
         line: usize,
     },
     /// The defaults of the configuration file.
     Defaults {
-        path: PathBuf,
+        path: Arc<Path>,
         /// The line, counted from 1.
         line: usize,
     },
     /// The only profile of the configuration file.
     OnlyProfile {
         /// The configuration file.
-        path: PathBuf,
+        path: Arc<Path>,
         /// The line, counted from 1.
         line: usize,
     },
     /// The configuration file of another program.
     Shared {
-        path: PathBuf,
+        path: Arc<Path>,
         /// The line, counted from 1.
         line: usize,
     },

@@ -170,7 +170,7 @@ impl Resolver<'_> {
             }
         }
         // An empty variable of another program counts as not set, as it does for that program.
-        let shared = field.shared.and_then(|var| Some((var, self.env.get(var)?)));
+        let shared = field.shared.copied().and_then(|var| Some((var, self.env.get(var)?)));
         Ok(shared.map(|(var, value)| (Setting { value, origin: Origin::Variable(var.name) }, here)))
     }
 

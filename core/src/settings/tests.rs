@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use super::*;
 use crate::private_file;
 
-const API_VERSION: Field =
+static API_VERSION: Field =
     Field::new(Kind::Text, "api_version", "--api-version", "YC_ID_TOKEN_KUBECTL_API_VERSION");
-const WORDS: Field = Field::new(Kind::Words, "words", "--words", "YC_ID_TOKEN_KUBECTL_WORDS");
-const SWITCH: Field = Field::new(Kind::Switch, "switch", "--switch", "YC_ID_TOKEN_KUBECTL_SWITCH");
-const TIME: Field = Field::new(Kind::Time, "time", "--time", "YC_ID_TOKEN_KUBECTL_TIME");
+static WORDS: Field = Field::new(Kind::Words, "words", "--words", "YC_ID_TOKEN_KUBECTL_WORDS");
+static SWITCH: Field = Field::new(Kind::Switch, "switch", "--switch", "YC_ID_TOKEN_KUBECTL_SWITCH");
+static TIME: Field = Field::new(Kind::Time, "time", "--time", "YC_ID_TOKEN_KUBECTL_TIME");
 
 static TABLE: Table =
-    Table { name: "kubectl", heading: "", settings: &[API_VERSION, WORDS, SWITCH, TIME] };
+    Table { name: "kubectl", heading: "", settings: &[&API_VERSION, &WORDS, &SWITCH, &TIME] };
 
 fn fake(variables: &[(&'static str, &str)]) -> Env {
     let variables = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
@@ -52,7 +52,7 @@ fn every_value_keeps_its_origin() {
     assert_eq!(origin_line(&settings.cache.origin), 2);
     let audience = settings.audience.as_ref().unwrap();
     assert_eq!((audience.value.as_str(), origin_line(&audience.origin)), ("a", 6));
-    assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if profile == "base"));
+    assert!(matches!(&audience.origin, Origin::Profile { profile, .. } if **profile == *"base"));
     assert_eq!(settings.proxy.as_ref().unwrap().origin, Origin::Flag("--proxy"));
     let version = settings.own(&API_VERSION).unwrap();
     assert_eq!((version.value.as_str(), origin_line(&version.origin)), ("v1beta1", 11));

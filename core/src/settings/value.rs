@@ -74,7 +74,9 @@ pub fn invalid_value(origin: Origin, problem: impl Into<Message>) -> Error {
         Origin::Profile { path, line, .. }
         | Origin::Defaults { path, line }
         | Origin::OnlyProfile { path, line }
-        | Origin::Shared { path, line } => Error::Config { path, line, problem, hint: None },
+        | Origin::Shared { path, line } => {
+            Error::Config { path: path.to_path_buf(), line, problem, hint: None }
+        }
         origin => Error::Value { origin: message!("{origin}", origin), problem },
     }
 }

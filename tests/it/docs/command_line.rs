@@ -96,7 +96,7 @@ fn others_options(command: &Command, top: &str) -> Vec<String> {
 fn table_of(argument: &Arg) -> Option<&'static str> {
     // The ID of a setting's option is the option itself.
     let is_it = |field: &Field| !field.flag.is_empty() && argument.get_id() == field.flag;
-    TABLES.iter().find(|table| table.settings.iter().any(is_it)).map(|table| table.name)
+    TABLES.iter().find(|table| table.settings.iter().copied().any(is_it)).map(|table| table.name)
 }
 
 /// The notes after the help of a command: what is indented is a block.

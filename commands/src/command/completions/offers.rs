@@ -1,5 +1,5 @@
 //! What a shell offers for options and arguments without a fixed list of values in clap. The flag of a setting is
-//! described in the setting's row; this list has the other options and the arguments.
+//! described in the setting's row; this file has the other options and the arguments.
 
 use crate::agent::endpoint_names;
 use crate::command::explain;
@@ -27,16 +27,14 @@ pub(super) enum Offer {
     Text,
 }
 
-/// What to offer for a command's option or argument. `None` if this list lacks it.
+/// What to offer for a command's option or argument. `None` if this file lacks it.
 pub(super) fn offer(command: &str, option: &str) -> Option<Offer> {
     let tables = TABLES.iter().copied().chain([&COMMON]);
     if let Some(field) = tables.flat_map(|table| table.settings).find(|field| field.flag == option)
     {
         return Some(field.offer.into());
     }
-    let of_command = OFFERS.iter().find(|(at, name, _)| *at == command && *name == option);
-    let of_any = || OFFERS.iter().find(|(at, name, _)| at.is_empty() && *name == option);
-    of_command.or_else(of_any).map(|(_, _, offer)| *offer)
+    other(command, option)
 }
 
 impl From<settings::Offer> for Offer {
@@ -49,60 +47,53 @@ impl From<settings::Offer> for Offer {
     }
 }
 
-const PROFILE: Offer = Offer::Named(Vec::new, "profiles");
-
-/// The command, or empty for all commands; the option; its values.
-const OFFERS: &[(&str, &str, Offer)] = &[
-    ("status", "named", PROFILE),
-    ("doctor", "named", Offer::ProfileOrConsumer),
-    // `setup --name` names a profile, but `key import --name` names a key.
-    ("", "name", PROFILE),
-    ("import", "name", Offer::Text),
-    ("remove", "name", Offer::Key),
-    ("read-back", "name", Offer::Key),
-    ("", "cluster", Offer::Kubeconfig("clusters")),
-    ("", "context", Offer::Kubeconfig("contexts")),
-    ("", "user", Offer::Kubeconfig("users")),
-    ("explain", "code", Offer::Named(explain::codes, "")),
-    ("get", "key", Offer::ConfigKey),
-    ("set", "key", Offer::ConfigKey),
-    ("set", "value", Offer::ConfigValue),
-    ("unset", "key", Offer::ConfigKey),
-    ("token-helper", "request", Offer::Named(|| vec!["get", "store", "erase"], "")),
-    ("", "ca_cert", Offer::Path),
-    ("", "directory", Offer::Path),
-    ("", "file", Offer::Path),
-    ("", "kubeconfig", Offer::Path),
-    ("", "link", Offer::Path),
-    ("", "output", Offer::Path),
-    ("", "server_config", Offer::Path),
-    ("", "report", Offer::Path),
-    ("", "accept_subject_token_type", Offer::Text),
-    ("", "address", Offer::Text),
-    ("", "aws_profile", Offer::Text),
-    ("", "command", Offer::Text),
-    ("", "serve", Offer::Named(endpoint_names, "")),
-    ("", "format", Offer::Named(DocumentFormat::names, "")),
-    ("", "group", Offer::Text),
-    ("", "issuer", Offer::Text),
-    ("", "listen", Offer::Text),
-    ("", "mode", Offer::Named(|| vec!["0600", "0400", "0640", "0440"], "")),
-    ("", "mount", Offer::Text),
-    ("", "namespace", Offer::Text),
-    ("", "on_change", Offer::Text),
-    ("", "pid_file", Offer::Path),
-    ("", "region", Offer::Text),
-    ("", "role", Offer::Text),
-    ("", "role_arn", Offer::Text),
-    ("", "provider", Offer::Text),
-    ("", "secret_file", Offer::Path),
-    ("", "service_account_email", Offer::Text),
-    ("", "signal", Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], "")),
-    ("", "source", Offer::Named(gcp_source_names, "")),
-    ("", "sts_endpoint", Offer::Text),
-    ("", "token_file", Offer::Path),
-    ("", "unlock_timeout", Offer::Text),
-];
+/// The values of what is not the flag of a setting.
+fn other(command: &str, option: &str) -> Option<Offer> {
+    Some(match (command, option) {
+        ("doctor", "named") => Offer::ProfileOrConsumer,
+        ("import", "name") => Offer::Text,
+        ("remove" | "read-back", "name") => Offer::Key,
+        ("status", "named") | (_, "name") => Offer::Named(Vec::new, "profiles"),
+        (_, "cluster") => Offer::Kubeconfig("clusters"),
+        (_, "context") => Offer::Kubeconfig("contexts"),
+        (_, "user") => Offer::Kubeconfig("users"),
+        ("explain", "code") => Offer::Named(explain::codes, ""),
+        ("get" | "set" | "unset", "key") => Offer::ConfigKey,
+        ("set", "value") => Offer::ConfigValue,
+        ("token-helper", "request") => Offer::Named(|| vec!["get", "store", "erase"], ""),
+        (_, "format") => Offer::Named(DocumentFormat::names, ""),
+        (_, "mode") => Offer::Named(|| vec!["0600", "0400", "0640", "0440"], ""),
+        (_, "serve") => Offer::Named(endpoint_names, ""),
+        (_, "signal") => Offer::Named(|| vec!["HUP", "USR1", "USR2", "TERM"], ""),
+        (_, "source") => Offer::Named(gcp_source_names, ""),
+        (
+            _,
+            "ca_cert" | "directory" | "file" | "kubeconfig" | "link" | "output" | "pid_file"
+            | "report" | "secret_file" | "server_config" | "token_file",
+        ) => Offer::Path,
+        (
+            _,
+            "accept_subject_token_type"
+            | "address"
+            | "aws_profile"
+            | "command"
+            | "group"
+            | "issuer"
+            | "listen"
+            | "mount"
+            | "namespace"
+            | "on_change"
+            | "provider"
+            | "region"
+            | "role"
+            | "role_arn"
+            | "service_account_email"
+            | "sts_endpoint"
+            | "unlock_timeout",
+        ) => Offer::Text,
+        _ => return None,
+    })
+}
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,9 @@ impl Key {
             }
             [consumer, key] => {
                 let table = TABLES.iter().find(|table| table.name == *consumer);
-                table.and_then(|table| table.settings.iter().find(|field| field.key == *key))
+                table.and_then(|table| {
+                    table.settings.iter().copied().find(|field| field.key == *key)
+                })
             }
             [] | [_, _, _, ..] => None,
         };
@@ -113,7 +115,7 @@ fn is_relative(path: &str) -> bool {
 }
 
 fn common() -> impl Iterator<Item = &'static Field> {
-    COMMON.settings.iter().filter(|field| field.is_in_file)
+    COMMON.settings.iter().copied().filter(|field| field.is_in_file)
 }
 
 fn keys_of(is_profile: bool) -> Vec<String> {

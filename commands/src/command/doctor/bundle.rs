@@ -90,8 +90,8 @@ fn system(env: &Env) -> Value {
     let release = line("/etc/os-release").unwrap_or_default();
     let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let own = env::names_that_begin_with(env::OWN).into_iter();
-    let others = env::ALL.iter().filter(|var| !var.name.starts_with(env::OWN));
-    let others = others.filter(|var| env.get_os(**var).is_some()).map(|var| var.name.into());
+    let others = env::all().filter(|var| !var.name.starts_with(env::OWN));
+    let others = others.filter(|var| env.get_os(*var).is_some()).map(|var| var.name.into());
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "os": std::env::consts::OS,

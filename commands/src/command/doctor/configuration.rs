@@ -83,7 +83,7 @@ fn report_overridden(settings: &Settings, without: &Settings, group: &mut Group<
 
 /// The environment without the settings of this program.
 fn without_own_variables(env: &Env) -> Env {
-    let others = env::ALL.iter().filter(|var| !var.name.starts_with(env::OWN)).copied();
+    let others = env::all().filter(|var| !var.name.starts_with(env::OWN));
     let values: HashMap<&'static str, String> = others
         .chain([CONFIG.var(), PROFILE.var()])
         .filter_map(|var| Some((var.name, env.get(var)?)))

@@ -42,7 +42,7 @@ fn source_of_identities(all: &[Profile]) -> Option<String> {
     let source = |it: &Profile| {
         let identity = it.settings.as_ref().ok()?.identity.as_ref()?;
         let Origin::Profile { profile, .. } = &identity.origin else { return None };
-        Some(profile.clone())
+        Some(profile.to_string())
     };
     let first = all.first().and_then(source)?;
     all.iter().all(|it| source(it).as_ref() == Some(&first)).then_some(first)

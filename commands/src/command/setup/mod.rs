@@ -230,7 +230,7 @@ impl<'a> Setup<'a> {
 
     fn is_inherited(&self, origin: &Origin) -> bool {
         let Some(parent) = &self.extended else { return false };
-        matches!(origin, Origin::Profile { profile, .. } if profile == parent)
+        matches!(origin, Origin::Profile { profile, .. } if **profile == **parent)
     }
 
     /// Resolves a setting of the consumer: flag of `setup`, then profile, then the rest of the configuration file. A

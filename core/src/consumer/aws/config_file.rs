@@ -55,7 +55,7 @@ impl ConfigFile {
         let ini = Ini::parse(text);
         let setting = |line, value: &str| Setting {
             value: value.to_owned(),
-            origin: Origin::Shared { path: path.clone(), line },
+            origin: Origin::Shared { path: path.as_path().into(), line },
         };
         let find = |key: &str| {
             let items = ini.named(Kind::Profile, profile).flat_map(|section| &section.items);
@@ -175,7 +175,7 @@ services = typo
         assert_eq!(region("absent"), None);
         assert_eq!(
             file("sa", TEXT).profile_setting("region").unwrap().origin,
-            Origin::Shared { path: "config".into(), line: 5 }
+            Origin::Shared { path: Path::new("config").into(), line: 5 }
         );
     }
 

@@ -2,14 +2,14 @@
 
 use crate::settings::{Field, Kind, Table};
 
-pub const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_AWS_AUDIENCE")
+pub static OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_AWS_AUDIENCE")
     .help("AUD", "Audience of the ID token for AWS STS");
 
-pub const ROLE_ARN: Field =
+pub static ROLE_ARN: Field =
     Field::new(Kind::Text, "role_arn", "--role-arn", "YC_ID_TOKEN_AWS_ROLE_ARN")
         .help("ARN", "Role to assume, such as arn:aws:iam::123456789012:role/robot; optional for S3-compatible servers").essential();
 
-pub(crate) const ROLE_SESSION_NAME: Field = Field::new(
+pub(crate) static ROLE_SESSION_NAME: Field = Field::new(
     Kind::Text,
     "role_session_name",
     "--role-session-name",
@@ -20,31 +20,31 @@ pub(crate) const ROLE_SESSION_NAME: Field = Field::new(
     "Session name that CloudTrail shows [default: yc-id-token- and the service account's ID]",
 );
 
-pub(crate) const DURATION: Field =
+pub(crate) static DURATION: Field =
     Field::new(Kind::Time, "duration", "--duration", "YC_ID_TOKEN_AWS_DURATION")
         .help("TIME", "Lifetime of the keys, 15m to 12h; the role sets the maximum [default: 1h]")
         .essential();
 
-pub(crate) const POLICY: Field =
+pub(crate) static POLICY: Field =
     Field::new(Kind::Text, "policy", "--policy", "YC_ID_TOKEN_AWS_POLICY")
         .help("JSON", "Session policy that restricts the role, as JSON");
 
-pub(crate) const POLICY_ARN: Field =
+pub(crate) static POLICY_ARN: Field =
     Field::new(Kind::Words, "policy_arn", "--policy-arn", "YC_ID_TOKEN_AWS_POLICY_ARN")
         .help("ARN", "Managed policy that restricts the role; repeatable, up to ten");
 
-pub const REGION: Field = Field::new(Kind::Text, "region", "--region", "YC_ID_TOKEN_AWS_REGION")
+pub static REGION: Field = Field::new(Kind::Text, "region", "--region", "YC_ID_TOKEN_AWS_REGION")
     .help(
         "REGION",
         "Region of STS [default: AWS_REGION, AWS_DEFAULT_REGION, AWS's configuration, us-east-1]",
     )
     .essential();
 
-pub const STS_ENDPOINT: Field =
+pub static STS_ENDPOINT: Field =
     Field::new(Kind::Text, "sts_endpoint", "--sts-endpoint", "YC_ID_TOKEN_AWS_STS_ENDPOINT")
         .help("URL", "URL of another STS [default: AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL, AWS's configuration, the region's]");
 
-pub(crate) const STS_DUAL_STACK: Field = Field::new(
+pub(crate) static STS_DUAL_STACK: Field = Field::new(
     Kind::Switch,
     "sts_dual_stack",
     "--sts-dual-stack",
@@ -52,7 +52,7 @@ pub(crate) const STS_DUAL_STACK: Field = Field::new(
 )
 .help("", "Use the region's dual-stack STS endpoint, with IPv4 and IPv6");
 
-pub(crate) const STS_FIPS: Field =
+pub(crate) static STS_FIPS: Field =
     Field::new(Kind::Switch, "sts_fips", "--sts-fips", "YC_ID_TOKEN_AWS_STS_FIPS")
         .help("", "Use the region's FIPS STS endpoint");
 
@@ -60,15 +60,15 @@ pub(crate) const TABLE: Table = Table {
     name: "aws",
     heading: "AWS options",
     settings: &[
-        OWN_AUDIENCE,
-        ROLE_ARN,
-        ROLE_SESSION_NAME,
-        DURATION,
-        POLICY,
-        POLICY_ARN,
-        REGION,
-        STS_ENDPOINT,
-        STS_DUAL_STACK,
-        STS_FIPS,
+        &OWN_AUDIENCE,
+        &ROLE_ARN,
+        &ROLE_SESSION_NAME,
+        &DURATION,
+        &POLICY,
+        &POLICY_ARN,
+        &REGION,
+        &STS_ENDPOINT,
+        &STS_DUAL_STACK,
+        &STS_FIPS,
     ],
 };

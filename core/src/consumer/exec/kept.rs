@@ -20,6 +20,7 @@ use crate::endpoint::Secret;
 use crate::error::{Error, Result};
 use crate::private_file::{self, Access};
 use crate::run::{Context, OwnedContext};
+use crate::runtime::task;
 use crate::settings::Settings;
 
 use super::{CredentialCommand as _, Exec, keys_endpoint};
@@ -114,14 +115,14 @@ impl<'a> Kept<'a> {
         let mut tasks = JoinSet::new();
         for mut document in self.documents.drain(..) {
             let context = Arc::clone(context);
-            tasks.spawn(async move {
+            tasks.spawn(task(async move {
                 loop {
                     document.wait(&context).await;
                     if let Some(error) = document.renew(&context).await.failure {
                         info!("{error}; the credential is not replaced");
                     }
                 }
-            });
+            }));
         }
         tasks.join_next().await;
         std::future::pending().await

@@ -9,6 +9,7 @@ use crate::consumer::kept_document::Memory;
 use crate::endpoint::{self, Answer, Endpoint, Listen, Secret, Service, Socket, StatusCode};
 use crate::env::{self, Env};
 use crate::error::Result;
+use crate::runtime::task;
 
 /// The source of its answers.
 struct Keys {
@@ -32,7 +33,7 @@ pub(super) fn serve(memory: Arc<Memory>, secret: Arc<Secret>, clock: Clock) -> R
     let name = Listen::Tcp(address).shown();
     let service = Box::new(Keys { memory, clock });
     let endpoint = Endpoint { name, secret: Some(secret), clock, service };
-    tokio::spawn(endpoint::serve(endpoint, &socket, std::future::pending())?);
+    tokio::spawn(task(endpoint::serve(endpoint, &socket, std::future::pending())?));
     Ok(format!("http://{address}/"))
 }
 

@@ -31,12 +31,12 @@ use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast, gcp
 use kept::Kept;
 use token_variables::{Form, TokenVariable};
 
-const TOKEN_ENV: Field =
+static TOKEN_ENV: Field =
     Field::new(Kind::Words, "token_env", "--token-env", "YC_ID_TOKEN_EXEC_TOKEN_ENV")
         .help("NAME[=AUD]", "Set NAME to an ID token for AUD or `--audience`; repeatable")
         .essential();
 
-const TOKEN_FILE_ENV: Field = Field::new(
+static TOKEN_FILE_ENV: Field = Field::new(
     Kind::Words,
     "token_file_env",
     "--token-file-env",
@@ -45,22 +45,22 @@ const TOKEN_FILE_ENV: Field = Field::new(
 .help("NAME[=AUD]", "Set NAME to the path of a fresh ID token file; repeatable")
 .essential();
 
-const AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
+static AWS: Field = Field::new(Kind::Switch, "aws", "--aws", "YC_ID_TOKEN_EXEC_AWS")
     .help("", "Provide keys of an AWS role")
     .essential()
     .decides(Decides::Nothing);
 
-const SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
+static SERVE: Field = Field::new(Kind::Switch, "serve", "--serve", "YC_ID_TOKEN_EXEC_SERVE")
     .help("", "With `--aws`: serve the keys at a local endpoint")
     .essential()
     .decides(Decides::Nothing);
 
-const VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
+static VAULT: Field = Field::new(Kind::Switch, "vault", "--vault", "YC_ID_TOKEN_EXEC_VAULT")
     .help("", "Provide a token of Vault or OpenBao")
     .essential()
     .decides(Decides::Nothing);
 
-const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GCP")
+static GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GCP")
     .help("", "Provide a credential configuration of Google Cloud")
     .essential()
     .decides(Decides::Nothing);
@@ -68,7 +68,7 @@ const GCP: Field = Field::new(Kind::Switch, "gcp", "--gcp", "YC_ID_TOKEN_EXEC_GC
 const TABLE: Table = Table {
     name: "exec",
     heading: "",
-    settings: &[TOKEN_ENV, TOKEN_FILE_ENV, AWS, SERVE, VAULT, GCP],
+    settings: &[&TOKEN_ENV, &TOKEN_FILE_ENV, &AWS, &SERVE, &VAULT, &GCP],
 };
 
 /// The broker limits this to half of the lifetime.

@@ -2,16 +2,16 @@
 
 use crate::settings::{Field, Kind, Table};
 
-pub const OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
+pub static OWN_AUDIENCE: Field = Field::new(Kind::Text, "audience", "", "YC_ID_TOKEN_GCP_AUDIENCE")
     .help("AUD", "Audience of the ID token for Google Cloud");
 
-pub const PROVIDER: Field =
+pub static PROVIDER: Field =
     Field::new(Kind::Text, "provider", "--provider", "YC_ID_TOKEN_GCP_PROVIDER").help(
         "PROVIDER",
         "Workload identity pool provider, such as //iam.googleapis.com/projects/NUMBER/… [default: the one that the client requests]",
     ).essential();
 
-pub const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
+pub static SERVICE_ACCOUNT_EMAIL: Field = Field::new(
     Kind::Text,
     "service_account_email",
     "--service-account-email",
@@ -25,5 +25,5 @@ pub const SERVICE_ACCOUNT_EMAIL: Field = Field::new(
 pub const TABLE: Table = Table {
     name: "gcp",
     heading: "Google Cloud options",
-    settings: &[OWN_AUDIENCE, PROVIDER, SERVICE_ACCOUNT_EMAIL],
+    settings: &[&OWN_AUDIENCE, &PROVIDER, &SERVICE_ACCOUNT_EMAIL],
 };

@@ -47,7 +47,7 @@ pub struct AuthorizedKey {
     pub id: String,
     pub service_account_id: String,
     origin: PathBuf,
-    content: Zeroizing<Vec<u8>>,
+    content: Zeroizing<String>,
 }
 
 pub(super) fn open(
@@ -172,7 +172,7 @@ impl AuthorizedKey {
     /// The assertion: a JWT signed with PS256, as in the vendor's "Getting an IAM token for a service account".
     fn sign(&self, now: Timestamp, audience: &str) -> Result<Secret> {
         let wrong = |problem: Message| unusable(&self.origin, problem, "a new one");
-        let PrivateKey { private_key } = serde_json::from_slice(&self.content)
+        let PrivateKey { private_key } = serde_json::from_str(self.content.trim())
             .ok()
             .ok_or_else(|| wrong("has a `private_key` that is not text".into()))?;
         let key = SigningKey::from_pem(private_key.expose()).map_err(wrong)?;

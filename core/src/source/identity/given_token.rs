@@ -222,7 +222,7 @@ impl GivenToken {
         };
         let content = secret_file::read(what, path, MAX_SIZE)?;
         let origin = message!("{what} `{}`", shown(path), what);
-        match encoding::decode_secret(&content) {
+        match encoding::decode_secret(content) {
             Ok(text) => Self::new(kind, &text, origin),
             Err(problem) => Err(Error::Value { origin, problem: message!("{problem}", problem) }),
         }

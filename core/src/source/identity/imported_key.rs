@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::authorized_key::{self, AuthorizedKey};
 use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
@@ -213,7 +214,8 @@ impl ImportedKey {
             found.map_err(|problem| problem.into_error(what(), Code::Keyring, OTHERWISE))?;
         let text = found.ok_or_else(|| wrong("it is missing or incomplete"))?;
         let origin = format!("keyring:{}", self.name);
-        let key = AuthorizedKey::parse(text.as_bytes(), Path::new(&origin))?;
+        let content = Zeroizing::new(text.as_bytes().to_vec());
+        let key = AuthorizedKey::parse(content, Path::new(&origin))?;
         if key.id != self.key_id || key.service_account_id != self.service_account_id {
             return Err(wrong("it has been replaced by another key since it was imported"));
         }

@@ -201,7 +201,7 @@ fn authorized_key(
         Form::List { .. } | Form::Alias(_) => return Err(not_text()),
     };
     let origin = message!("{} (profile {})", shown(path), ForeignText::new(name));
-    match AuthorizedKey::parse(&content, Path::new(origin.as_str())) {
+    match AuthorizedKey::parse(content, Path::new(origin.as_str())) {
         Ok(key) => Ok(Some(key)),
         Err(Error::IdentityFile { problem, .. }) => {
             Err(message!("a `service-account-key` that {problem}", problem))

@@ -24,30 +24,31 @@ impl AuthorizedKey {
         match source {
             KeySource::File(path) => Self::read(path),
             KeySource::Stdin => Self::parse(
-                &secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)?,
+                secret_file::read_stdin(KEY_FILE, KEY_FILE_LIMIT)?,
                 Path::new("standard input"),
             ),
             KeySource::Text(text) => {
-                Self::parse(text.content().expose().as_bytes(), Path::new(text.variable()))
+                let content = Zeroizing::new(text.content().expose().as_bytes().to_vec());
+                Self::parse(content, Path::new(text.variable()))
             }
         }
     }
 
     fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read(KEY_FILE, path, KEY_FILE_LIMIT)?;
-        Self::parse(&content, path)
+        Self::parse(content, path)
     }
 
     /// Parses the content of a key file; `origin` names its source.
-    pub fn parse(content: &[u8], origin: &Path) -> Result<Self> {
+    pub fn parse(content: Zeroizing<Vec<u8>>, origin: &Path) -> Result<Self> {
         let wrong = |problem: Message| unusable(origin, problem, "one");
-        let content = encoding::decode_secret(content)
-            .map_err(|cause| wrong(message!("{cause}", cause)))
-            .map(|text| Zeroizing::new(text.trim().as_bytes().to_vec()))?;
+        let content =
+            encoding::decode_secret(content).map_err(|cause| wrong(message!("{cause}", cause)))?;
+        let json = content.trim();
         // Security: a parse error of JSON can quote the text, which could be the key. So the error has only the
         // position.
-        let parsed: Identifiers<'_> = serde_json::from_slice(&content).map_err(|error| {
-            wrong(other_secret(&content).map_or_else(
+        let parsed: Identifiers<'_> = serde_json::from_str(json).map_err(|error| {
+            wrong(other_secret(json).map_or_else(
                 || {
                     message!(
                         "is not the JSON of an authorized key (line {}, column {})",
@@ -120,15 +121,14 @@ impl Identifiers<'_> {
 }
 
 /// The kind of secret, if it is one that is not JSON.
-fn other_secret(content: &[u8]) -> Option<&'static str> {
-    let begins = |start: &str| content.starts_with(start.as_bytes());
-    if begins("-----BEGIN") {
+fn other_secret(content: &str) -> Option<&'static str> {
+    if content.starts_with("-----BEGIN") {
         Some("is a private key alone; the JSON file that holds it and the key's ID is needed")
-    } else if begins("t1.") {
+    } else if content.starts_with("t1.") {
         Some("holds an IAM token, not an authorized key; give it with `--iam-token-file`")
-    } else if begins("AQVN") {
+    } else if content.starts_with("AQVN") {
         Some("holds an API key, not an authorized key")
-    } else if begins("YCAJ") {
+    } else if content.starts_with("YCAJ") {
         Some("holds the ID of a static access key (for S3), not an authorized key")
     } else {
         None
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<AuthorizedKey> {
-        AuthorizedKey::parse(text.as_bytes(), Path::new("key.json"))
+        AuthorizedKey::parse(Zeroizing::new(text.into()), Path::new("key.json"))
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The reference pages of `docs` agree with the program: the parts between two marks are generated from the tables that
 //! the program itself reads.
 //!
-//! `UPDATE_DOCS=1 tests/run docs::` writes these parts.
+//! `UPDATE_DOCS=1 tests/run docs::` writes these parts, and the version and repository in all pages.
 
 mod command_line;
+mod names;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Command;
 use yc_id_token::cli;
@@ -260,7 +261,7 @@ fn wrapped(text: &str, indent: &str) -> String {
     lines.join("\n")
 }
 
-fn path(name: &str) -> std::path::PathBuf {
+fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.md"))
 }
 
@@ -279,13 +280,19 @@ fn check(name: &str, parts: &[(&str, String)]) {
         let (_, after) = rest.split_once(end).unwrap();
         expected = format!("{before}{begin}\n{}\n\n{end}{after}", text.trim_end());
     }
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        // Another test may read the page meanwhile.
-        let unfinished = path(&format!("{name}.new"));
-        fs::write(&unfinished, expected).unwrap();
-        fs::rename(unfinished, path(name)).unwrap();
-    } else {
-        let differs = page.lines().zip(expected.lines()).find(|(is, should)| is != should);
-        assert!(page == expected, "docs/{name}.md: UPDATE_DOCS=1 writes it; {differs:?}");
+    write(&path(name), &page, &expected);
+}
+
+/// Fails if a file differs from what it should be, or writes it.
+fn write(path: &Path, text: &str, expected: &str) {
+    if text == expected {
+        return;
     }
+    let differs = text.lines().zip(expected.lines()).find(|(is, should)| is != should);
+    let updates = std::env::var_os("UPDATE_DOCS").is_some();
+    assert!(updates, "{}: UPDATE_DOCS=1 writes it; {differs:?}", path.display());
+    // Another test may read the file meanwhile.
+    let unfinished = path.with_extension("new");
+    fs::write(&unfinished, expected).unwrap();
+    fs::rename(unfinished, path).unwrap();
 }

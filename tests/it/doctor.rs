@@ -403,7 +403,7 @@ fn a_silent_server_costs_only_the_time_limit() {
     let mut sandbox = configured();
     let silent = FakeServer::start(|_, _| {
         std::thread::park();
-        Reply::Bytes(String::new())
+        Reply::Bytes(Vec::new())
     });
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", silent.url());
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", silent.url());

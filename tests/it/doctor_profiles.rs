@@ -191,7 +191,7 @@ fn profiles_share_the_time_limit_and_the_rest_is_reported() {
     run_by_aws(&sandbox, &names);
     let silent = FakeServer::start(|_, _| {
         std::thread::park();
-        Reply::Bytes(String::new())
+        Reply::Bytes(Vec::new())
     });
     sandbox.set("YC_ID_TOKEN_OAUTH_ENDPOINT", silent.url());
     sandbox.set("YC_ID_TOKEN_IAM_ENDPOINT", silent.url());

@@ -20,7 +20,7 @@ pub enum Reply {
     /// A status with headers and body.
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// These bytes, and the end of the connection.
-    Bytes(String),
+    Bytes(Vec<u8>),
 }
 
 impl Reply {
@@ -98,7 +98,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, answer: &dyn Fn(&Request, usiz
         let (status, headers, body) = match answer(&request, number) {
             Reply::Answer { status, headers, body } => (status, headers, body),
             Reply::Bytes(bytes) => {
-                let _ = stream.write_all(bytes.as_bytes());
+                let _ = stream.write_all(&bytes);
                 let _ = stream.shutdown(Shutdown::Both);
                 return;
             }

@@ -92,7 +92,7 @@ fn answer(request: &Request, number: usize, scripted: Option<Answer>) -> Reply {
     let (status, body) = match answer {
         Answer::Keys(life) => (200, keys(request, number, life)),
         Answer::Refusal(status, code, message) => (status, refusal(code, message)),
-        Answer::Bytes(bytes) => return Reply::Bytes(bytes),
+        Answer::Bytes(bytes) => return Reply::Bytes(bytes.into_bytes()),
     };
     let headers =
         vec![("content-type", "text/xml".into()), ("x-amzn-requestid", format!("r-{number}"))];

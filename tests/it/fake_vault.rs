@@ -96,7 +96,7 @@ fn answer(request: &Request, number: usize, scripted: Option<Answer>) -> Reply {
         Answer::RefusalWith(status, error, header) => {
             (status, vec![header], json!({ "errors": [error] }))
         }
-        Answer::Bytes(bytes) => return Reply::Bytes(bytes),
+        Answer::Bytes(bytes) => return Reply::Bytes(bytes.into_bytes()),
     };
     let status = if request.line.contains("/revoke-self ") && status == 200 { 204 } else { status };
     let body = if status == 204 { String::new() } else { body.to_string() };

@@ -49,6 +49,8 @@ impl Job {
         sandbox.set("GITHUB_REPOSITORY_OWNER", "OWNER");
         fs::create_dir(sandbox.home().join("runner-temp")).unwrap();
         sandbox.set("RUNNER_TEMP", sandbox.home().join("runner-temp"));
+        sandbox.set("RUNNER_OS", "Linux");
+        sandbox.set("RUNNER_ARCH", "X64");
         let (environment, path, outputs) = Default::default();
         Self { sandbox, github, environment, path, outputs, masks: Vec::new() }
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use yc_id_token_emulator::Route;
@@ -18,7 +18,6 @@ use crate::sandbox::{PROGRAM, Sandbox, claims};
 
 /// Placeholders of the files that a user replaces.
 const ACCOUNT: &str = "ajeexampleaccount000";
-const ACTION: &str = "OWNER/yc-id-token/integrations/github-actions@v0.1.0";
 const AUDIENCE: &str = "https://service.example";
 const MAIN: &str = "ref:refs/heads/main";
 const WORKFLOWS: [&str; 3] = ["aws.yml", "kubectl.yml", "vault.yml"];
@@ -58,7 +57,9 @@ fn begin(job: &mut Job, action: &Value, name: &str, replaced: &[(&str, &str)]) -
     let mut steps = deploy["steps"].as_array().unwrap().clone();
     steps.retain(|step| step["uses"] != "actions/checkout@v4");
     let used = steps.remove(0);
-    assert_eq!(used["uses"], ACTION);
+    let repository = env!("CARGO_PKG_REPOSITORY").strip_prefix("https://github.com/").unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(used["uses"], format!("{repository}/integrations/github-actions@v{version}"));
     assert_eq!(used["with"]["service-account"], ACCOUNT);
     let mut with = used["with"].clone();
     with["service-account"] = job.sandbox.account.clone().into();
@@ -83,16 +84,17 @@ fn the_action_and_the_workflows_are_valid_for_github() {
     assert_eq!(check("vendor.github-workflows", &WORKFLOWS).ok(), "");
     assert!(!check("vendor.github-workflows", &["action.yml"]).status.success(), "it reads them");
 
-    let lint = |files: &[&Path]| {
-        let mut node = sandbox.other_command(peer("aws-venv/bin/node"));
-        node.arg(peer("github-lint/lint.mjs")).args(files);
-        sandbox.finish(node).ok()
+    let lint = |files: &[PathBuf]| {
+        let mut command = sandbox.other_command(peer("schema-venv/bin/jactionlint"));
+        command.args(["--no-online", "--no-color", "--profile=correctness", "--shellcheck="]);
+        command.args(files);
+        sandbox.finish(command).stdout
     };
     let files = WORKFLOWS.map(path_of);
-    assert_eq!(lint(&files.iter().map(AsRef::as_ref).collect::<Vec<_>>()), "");
+    assert_eq!(lint(&files), "");
     let wrong = filled_in(&file("aws.yml"), "steps.yandex.", "steps.yandx.");
     let wrong = sandbox.write("wrong.yml", &wrong);
-    assert!(lint(&[&wrong]).contains(r#""yandx" is not defined"#), "it follows expressions");
+    assert!(lint(&[wrong]).contains(r#""yandx" is not defined"#), "it follows expressions");
 }
 
 #[test]
@@ -150,20 +152,6 @@ fn an_unknown_output_is_reported_before_any_request() {
     assert_eq!(outcome.status.code(), Some(2));
     assert!(outcome.stdout.starts_with("::error::there is no way `secret`"), "{outcome:?}");
     assert_eq!(job.sandbox.cloud.count(Route::TokenExchange), 0);
-}
-
-#[test]
-fn the_program_is_built_from_the_repository_of_the_action() {
-    let (mut job, action) = job(MAIN);
-    // An exported function instead of a script. It creates what a build would create.
-    let cargo = r#"() { echo "$*" >>"$HOME/cargo"; test -f "$4/Cargo.toml" && test -f "$4/Cargo.lock"; mkdir -p "$6/bin"; ln -s "$BUILT" "$6/bin/yc-id-token"; }"#;
-    job.sandbox.set("BASH_FUNC_cargo%%", cargo);
-    job.sandbox.set("BUILT", PROGRAM);
-    let with = json!({ "service-account": job.sandbox.account });
-    assert!(job.use_action(&action, &with, "yandex").ok().starts_with("yc-id-token "));
-    let arguments = fs::read_to_string(job.sandbox.home().join("cargo")).unwrap();
-    assert!(arguments.starts_with("install --locked --path "), "{arguments}");
-    assert!(job.run(&json!({ "run": "yc-id-token --version" })).starts_with("yc-id-token "));
 }
 
 #[test]

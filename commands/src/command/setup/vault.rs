@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use toml_edit::{Item, TableLike};
+use yc_id_token_integrations::VAULT_POLICY;
 
 use super::changes::{Action, ChangeSet, FileChange, FileKind};
 use super::names::free_profile;
@@ -27,9 +28,6 @@ use crate::settings::Field;
 use crate::shell::EXPORT;
 
 const WHAT: &str = "address of Vault";
-
-/// The tests check that the server accepts this file.
-const POLICY: &str = include_str!("../../../../integrations/vault/policy.hcl");
 
 /// Connect Vault or OpenBao: install the token helper of their CLIs
 #[derive(clap::Args, Debug)]
@@ -235,7 +233,7 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
   {cli} auth enable -path={mount} jwt
 {cli} write {config} oidc_discovery_url={issuer}
 {cli} policy read {role} >/dev/null 2>&1 || {cli} policy write {role} - <<'EOF'
-{POLICY}EOF
+{VAULT_POLICY}EOF
 {cli} write {role_path} role_type=jwt user_claim=sub \\
   bound_audiences={audience} bound_subject={subject} \\
   token_policies={role} token_ttl=20m
@@ -250,7 +248,7 @@ fn server_side(trust: &Trust, server: &Server, cli: &'static str) -> ServerSide 
         audience = trust.audience.quoted_for_sh(),
         subject = trust.subject.quoted_for_sh(),
         cli,
-        POLICY
+        VAULT_POLICY
     );
     ServerSide {
         heading: "Server",

@@ -6,6 +6,7 @@ mod process;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use yc_id_token_integrations::AWS_TRUST_POLICY;
 use zeroize::Zeroizing;
 
 use super::changes::{ChangeSet, FileChange, FileKind};
@@ -35,9 +36,6 @@ const AWS_PROFILE: &str = "yandex";
 
 /// The key of the address that AWS tools call instead of AWS.
 const ENDPOINT_URL: &str = "endpoint_url";
-
-/// The tests check that an AWS account accepts this file.
-const TRUST_POLICY: &str = include_str!("../../../../../integrations/aws/trust-policy.json");
 
 /// Connect the AWS CLI and SDKs: write a profile that runs this program
 #[derive(clap::Args, Debug)]
@@ -255,7 +253,7 @@ fn account_side(trust: &Trust, arn: &str) -> ServerSide {
     let provider = issuer.trim_start_matches("https://");
     let text = |text: &str| Message::from(ForeignText::line(text));
     let json_audience = json!(audience).to_string();
-    let policy = Message::from(TRUST_POLICY)
+    let policy = Message::from(AWS_TRUST_POLICY)
         .replaced("arn:aws:", &message!("arn:{}:", text(partition)))
         .replaced("123456789012", &text(account))
         .replaced("sts.amazonaws.com", &text(json_audience.trim_matches('"')))

@@ -11,6 +11,7 @@ mod user;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use yc_id_token_integrations::KUBERNETES_AUTHENTICATION;
 
 use super::changes::ChangeSet;
 use super::names::entry_name;
@@ -35,9 +36,6 @@ pub(super) use lock::KubeconfigLock;
 const USER: &str = "yandex";
 /// The prefix of user names on the API server, in the file below.
 const USER_PREFIX: &str = "yandex:";
-/// The tests check that an API server accepts this file.
-const AUTHENTICATION: &str =
-    include_str!("../../../../../integrations/kubectl/authentication-configuration.yaml");
 
 /// Connect kubectl: write a user and a context into the kubeconfig
 #[derive(clap::Args, Debug)]
@@ -235,7 +233,7 @@ fn other_plugins(kubeconfig: &Kubeconfig, user: &str) -> Vec<String> {
 fn server_side(trust: &Trust) -> ServerSide {
     let Trust { issuer, subject, audience, .. } = trust;
     let audiences = json!([audience]).to_string();
-    let file = Message::from(AUTHENTICATION)
+    let file = Message::from(KUBERNETES_AUTHENTICATION)
         .replaced("https://auth.yandex.cloud", &issuer.clone().into())
         .replaced("[kubernetes-prod]", &ForeignText::line(&audiences).into())
         .replaced("ajeexampleaccount000", &subject.clone().into());

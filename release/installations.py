@@ -90,7 +90,7 @@ class Maker:
     def apk(self, artifact: Path) -> Installation:
         # Debian has no apk. The format is three concatenated tar.gz, which tar reads.
         _run("tar", "--extract", "--gzip", "--ignore-zeros", "--file", artifact, "--directory", self.root)
-        return self._chroot("unpacked, as a root", user=0)
+        return self._chroot("unpacked by tar into an empty root", user=0)
 
     def image(self, artifact: Path, architecture: str) -> Installation:
         """The layers of an image, run as the image's user with the image's certificate authorities."""

@@ -92,7 +92,8 @@ fn unread(what: &'static str, path: &Path, error: std::io::Error) -> Error {
             what,
             path: "[redacted]".into(),
             problem: "is not the name of a file, but looks like the content of one".into(),
-            hint: "write it into a file of mode 0600, and give the name of the file".into(),
+            hint: "write it into a file that only you can read, and give the name of the file"
+                .into(),
         };
     }
     Error::unread(what, path, error)

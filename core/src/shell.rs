@@ -37,15 +37,23 @@ fn quoted_for_windows(word: &str) -> String {
     // At the start of a word, PowerShell reads `@` as a mark of its own.
     if is_plain(word, r"/\._-+~:=@") && !word.starts_with('@') {
         word.to_owned()
-    } else if word.contains(['"', '$', '`', '%']) {
+    } else if word.contains(['"', '“', '”', '„', '$', '`', '%']) {
         quoted_for_powershell(word)
     } else {
         format!("\"{word}\"")
     }
 }
 
+/// Security: PowerShell also ends a word in quotes at a typographic quotation mark.
 fn quoted_for_powershell(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "''"))
+    let mut quoted = String::from("'");
+    for c in word.chars() {
+        quoted.push(c);
+        if matches!(c, '\'' | '‘' | '’' | '‚' | '‛') {
+            quoted.push(c);
+        }
+    }
+    quoted + "'"
 }
 
 fn is_plain(word: &str, marks: &str) -> bool {
@@ -104,6 +112,13 @@ mod tests {
             assert_eq!(quoted_for_windows(word), expected);
         }
         assert_eq!(quoted_for_powershell("https://v.example"), "'https://v.example'");
+    }
+
+    #[test]
+    fn typographic_quotation_marks_do_not_end_a_word_of_powershell() {
+        assert_eq!(quoted_for_windows("a”; evil; “b"), "'a”; evil; “b'");
+        assert_eq!(quoted_for_windows("a’ $(evil)"), "'a’’ $(evil)'");
+        assert_eq!(quoted_for_powershell("a‘; evil"), "'a‘‘; evil'");
     }
 
     #[test]

@@ -65,6 +65,8 @@ mod vault_files;
 mod vault_proxy;
 mod vault_tls;
 mod vault_tokens;
+mod windows;
+mod wine;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

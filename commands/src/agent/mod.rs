@@ -108,7 +108,7 @@ struct PlanArgs {
     /// Format of the file: raw, json, header, curl, env, terraform, kubectl, aws, gcp [default: raw]
     #[arg(long, value_name = "FORMAT", requires = "file")]
     format: Option<String>,
-    /// Permissions of the file: 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]
+    /// Permissions of the file (not on Windows): 0600, 0400, 0640 or 0440 [default: 0600, or 0640 with a group]
     #[arg(long, value_name = "MODE", requires = "file", hide_short_help = true)]
     mode: Option<String>,
     /// Group of the file, by name or number

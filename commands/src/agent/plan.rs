@@ -148,6 +148,12 @@ fn read_format(Setting { value, origin }: Setting<String>) -> Result<DocumentFor
 fn read_access(mode: Option<Setting<String>>, group: Option<Setting<String>>) -> Result<Access> {
     const MODES: [(u32, &str); 4] =
         [(0o600, "0600"), (0o400, "0400"), (0o640, "0640"), (0o440, "0440")];
+    if let (true, Some(given)) = (cfg!(windows), mode.as_ref().or(group.as_ref())) {
+        return Err(invalid_value(
+            given.origin.clone(),
+            "`mode` and `group` do not work on Windows, where a file has the permissions of its folder",
+        ));
+    }
     let has_group = group.is_some();
     let mode = match mode {
         None => None,

@@ -1,6 +1,6 @@
 //! Finds the file of a program.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ const SUFFIXES: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { 
 /// plugins in the current folder, which can belong to another user.
 fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
     let mut problem = io::Error::new(io::ErrorKind::NotFound, "there is no such program on PATH");
-    let suffixes = if name.extension().is_none() { SUFFIXES } else { &[""] };
+    let suffixes = if is_complete(name) { &[""] } else { SUFFIXES };
     let files = suffixes.iter().map(|suffix| {
         let mut file = name.as_os_str().to_owned();
         file.push(suffix);
@@ -45,6 +45,16 @@ fn look(env: &Env, name: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(problem)
+}
+
+/// Whether a name has one of the extensions. The dot in `python3.12` begins none.
+fn is_complete(name: &Path) -> bool {
+    let extension = name.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|found| {
+        SUFFIXES
+            .iter()
+            .any(|it| it.strip_prefix('.').is_some_and(|it| it.eq_ignore_ascii_case(found)))
+    })
 }
 
 /// The default of the C library without `PATH`, minus the current folder.

@@ -35,7 +35,13 @@ pub(super) fn replace_process(mut command: Command) -> Result<ExitCode> {
 #[cfg(windows)]
 pub(super) fn replace_process(command: Command) -> Result<ExitCode> {
     let ended = crate::runtime::finish(async { Signals::catch()?.start(command)?.wait().await });
-    ended.map(ExitCode::from)
+    ended.map(own_status)
+}
+
+/// The exit status of this process for that of its command. On Windows, this ends the process if the status is above
+/// 255: it must be the last call of a run.
+pub(super) fn own_status(of_command: i32) -> ExitCode {
+    u8::try_from(of_command).map_or_else(|_| system::large_status(of_command), ExitCode::from)
 }
 
 /// A running command, which gets the signals of this process.
@@ -49,8 +55,8 @@ pub(super) struct Running {
 
 impl Running {
     /// Waits until it ends, and returns its exit status.
-    pub(super) async fn wait(&mut self) -> Result<u8> {
-        self.child.wait().await.map(exit_code).map_err(|error| not_run(&self.shown, error))
+    pub(super) async fn wait(&mut self) -> Result<i32> {
+        self.child.wait().await.map(status_of).map_err(|error| not_run(&self.shown, error))
     }
 }
 
@@ -71,17 +77,14 @@ fn not_run(command: &Command, error: std::io::Error) -> Error {
     }
 }
 
-fn exit_code(status: ExitStatus) -> u8 {
-    status
-        .code()
-        .or_else(|| system::code_of_signal(status))
-        .map_or(1, |code| u8::try_from(code).unwrap_or(1))
+fn status_of(status: ExitStatus) -> i32 {
+    status.code().or_else(|| system::code_of_signal(status)).unwrap_or(1)
 }
 
 #[cfg(unix)]
 mod system {
     use std::os::unix::process::ExitStatusExt;
-    use std::process::{Command, ExitStatus};
+    use std::process::{Command, ExitCode, ExitStatus};
 
     use rustix::process::{Pid, Signal, getpgrp, kill_process};
     use tokio::signal::unix::{self, SignalKind, signal};
@@ -148,11 +151,16 @@ mod system {
     pub(super) fn code_of_signal(status: ExitStatus) -> Option<i32> {
         status.signal().map(|signal| 128 + signal)
     }
+
+    /// Unix has no such status.
+    pub(super) const fn large_status(_: i32) -> ExitCode {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(windows)]
 mod system {
-    use std::process::{Command, ExitStatus};
+    use std::process::{Command, ExitCode, ExitStatus};
 
     use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
@@ -185,5 +193,11 @@ mod system {
     /// Windows has no signals that end a program.
     pub(super) const fn code_of_signal(_: ExitStatus) -> Option<i32> {
         None
+    }
+
+    /// A program that crashes has a status such as 0xC0000005, which does not fit into `ExitCode`.
+    #[expect(clippy::exit, reason = "the standard library has no other stable way")]
+    pub(super) fn large_status(status: i32) -> ExitCode {
+        std::process::exit(status)
     }
 }

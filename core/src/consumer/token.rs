@@ -29,7 +29,7 @@ static FORMAT: Field = Field::new(Kind::Text, "format", "--format", "YC_ID_TOKEN
     .offers(Offer::Words(|| names_of(&FORMATS)));
 
 static OUTPUT: Field = Field::new(Kind::Path, "output", "--output", "YC_ID_TOKEN_TOKEN_OUTPUT")
-    .help("FILE", "Write the token to this file, atomically, with mode 0600 and no final newline")
+    .help("FILE", "Write the token to this file, atomically, with mode 0600 (not on Windows) and no final newline")
     .essential()
     .conflicts_with(DECODE)
     .decides(Decides::Nothing);

@@ -143,7 +143,7 @@ codes! {
     Identity = "E_IDENTITY" => Configuration {
         meaning: "The file of an identity cannot be used: it is malformed, or other users can read it.",
         cause: "A truncated key, a file of another kind, or mode 0644.",
-        fix: "Run `chmod 600` on the file, or create a new key with `yc iam key create`.",
+        fix: "Run `chmod 600` on the file (Linux, macOS), or create a new key with `yc iam key create`.",
     }
     Expired = "E_EXPIRED" => Configuration {
         meaning: "A token that comes from a file, a variable or a command has expired.",
@@ -258,12 +258,12 @@ codes! {
     NotRun = "E_NOT_RUN" => NotRun {
         meaning: "The command after `--` cannot be started.",
         cause: "The file is not executable, or is a script without an interpreter.",
-        fix: "Make it executable, or run it by a shell: `sh -c '…'`.",
+        fix: "Make it executable, or run it by a shell: `sh -c '…'`, on Windows `cmd /c …`.",
     }
     NoCommand = "E_NO_COMMAND" => NoCommand {
         meaning: "The command after `--` does not exist.",
         cause: "It is misspelled, is not on the `PATH`, or is built into a shell.",
-        fix: "Check the name; run commands of a shell with `sh -c '…'`.",
+        fix: "Check the name; run commands of a shell with `sh -c '…'`, on Windows `cmd /c …`.",
     }
 }
 

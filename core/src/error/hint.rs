@@ -4,6 +4,26 @@ use super::{Error, shown};
 use crate::foreign_text::Message;
 use crate::message;
 
+const HAS_XDG_FOLDERS: bool = cfg!(all(unix, not(target_os = "macos")));
+
+/// How to store the cache in another folder. Windows has no variable for its folder.
+pub const MOVE_CACHE: &str = if cfg!(windows) {
+    "make the folder that `yc-id-token cache path` prints writable"
+} else if HAS_XDG_FOLDERS {
+    "set HOME or XDG_CACHE_HOME to a folder of yours"
+} else {
+    "set HOME to a folder of yours"
+};
+
+/// How to get a folder for permanent data.
+pub const SET_DATA_FOLDER: &str = if cfg!(windows) {
+    "set USERPROFILE"
+} else if HAS_XDG_FOLDERS {
+    "set HOME or XDG_DATA_HOME"
+} else {
+    "set HOME"
+};
+
 impl Error {
     /// How to fix it, in one line.
     pub fn hint(&self) -> Option<Message> {
@@ -25,7 +45,7 @@ impl Error {
                 )
             }
             Self::Interrupted { .. } => "run it again; nothing has been left half done".into(),
-            Self::Cache(_) => "give `--cache none`, or set HOME or XDG_CACHE_HOME to a folder of yours".into(),
+            Self::Cache(_) => message!("give `--cache none`, or {MOVE_CACHE}", MOVE_CACHE),
             Self::Endpoint { hint, .. }
             | Self::ExecInfo { hint, .. }
             | Self::Usage { hint, .. }

@@ -16,6 +16,7 @@ use crate::foreign_text::{ForeignText, Message, Printable};
 use crate::message;
 pub use cause::{Cause, plain};
 pub use code::{Code, Exit};
+pub use hint::{MOVE_CACHE, SET_DATA_FOLDER};
 pub use report::{ErrorFormat, Report};
 
 /// `Result` with this program's [`Error`].

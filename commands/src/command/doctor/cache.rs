@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::FileCache;
-use crate::error::{Exit, plain, shown};
+use crate::error::{Exit, MOVE_CACHE, plain, shown};
 use crate::private_file::{self, CHECKS_PERMISSIONS};
 use crate::settings::CacheSetting;
 
@@ -28,7 +28,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
     let Some(folder) = checks.locations.cache_folder.clone() else {
         group.warning(
             "there is no home folder to store credentials in: every run calls the servers",
-            "set HOME, or XDG_CACHE_HOME",
+            MOVE_CACHE,
         );
         return;
     };
@@ -48,11 +48,8 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
                 unusable(&folder, &plain(&error), group);
                 return;
             }
-            report_closed(
-                CHECKS_PERMISSIONS,
-                &message!("{} was created: it", shown(&folder)),
-                group,
-            );
+            let text = message!("{} was created: it", shown(&folder));
+            report_closed(CHECKS_PERMISSIONS, &folder, &text, group);
         }
     }
     if private_file::locks_can_hang(&folder) {
@@ -67,7 +64,7 @@ pub(super) fn check(check: &ProfileCheck<'_>, group: &mut Group<'_>) {
                         "no locks are taken, and runs at the same time do not share a token".into(),
                 }
             ),
-            "set XDG_CACHE_HOME to a folder of this machine",
+            message!("{MOVE_CACHE} on this machine", MOVE_CACHE),
         );
     }
     if let Some(left) = private_file::space_left(&folder).filter(|left| *left < SPACE) {
@@ -90,7 +87,7 @@ fn unusable(folder: &Path, problem: &Message, group: &mut Group<'_>) {
             shown(folder),
             problem
         ),
-        "make it writable for this user, or set XDG_CACHE_HOME to a folder that is",
+        or_move_it("make it writable for this user"),
     );
 }
 
@@ -99,7 +96,7 @@ fn is_private(folder: &Path, group: &mut Group<'_>) -> bool {
     let name = shown(folder);
     match private_file::look_at_folder(folder) {
         Ok(0) => {
-            report_closed(CHECKS_PERMISSIONS, &message!("{name}", name), group);
+            report_closed(CHECKS_PERMISSIONS, folder, &message!("{name}", name), group);
             true
         }
         Ok(open) => {
@@ -117,19 +114,29 @@ fn is_private(folder: &Path, group: &mut Group<'_>) -> bool {
             group.bad(
                 Exit::Cache,
                 message!("{name} is not used: {}", plain(&error), name),
-                "remove it, or set XDG_CACHE_HOME to a folder that you own",
+                or_move_it("remove it"),
             );
             false
         }
     }
 }
 
-/// Reports that a folder is closed to others, where that was checked.
-fn report_closed(is_checked: bool, folder: &Message, group: &mut Group<'_>) {
-    if is_checked {
-        group.good(message!("{folder} is closed to others", folder));
+/// The hint for an unusable folder.
+fn or_move_it(first: &'static str) -> Message {
+    // The hint of Windows has no other folder.
+    if cfg!(windows) {
+        first.into()
     } else {
-        group.note(message!("{folder} exists; who else can read it is not checked on Windows, where it inherits the permissions of the user's profile folder", folder));
+        message!("{first}, or {MOVE_CACHE}", first, MOVE_CACHE)
+    }
+}
+
+/// Reports that a folder is closed to others, where that was checked.
+fn report_closed(is_checked: bool, folder: &Path, text: &Message, group: &mut Group<'_>) {
+    if is_checked {
+        group.good(message!("{text} is closed to others", text));
+    } else {
+        group.unchecked(folder);
     }
 }
 
@@ -160,7 +167,8 @@ mod tests {
     fn a_folder_is_called_closed_only_where_its_permissions_are_checked() {
         let tell = |is_checked| {
             let mut report = Report::default();
-            report_closed(is_checked, &"it".into(), &mut report.group("cache"));
+            let group = &mut report.group("cache");
+            report_closed(is_checked, Path::new("it"), &"it".into(), group);
             report.text(true, Colours::NONE).to_string()
         };
         assert!(tell(true).contains("✓ it is closed to others"));

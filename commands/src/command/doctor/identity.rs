@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::clock::Deadline;
-use crate::error::{Result, shown};
+use crate::error::Result;
+#[cfg(unix)]
+use crate::error::shown;
 use crate::keyring::Keyring;
 use crate::message;
 use crate::run::Run;
@@ -110,6 +112,5 @@ fn report_mode(file: &Path, group: &mut Group<'_>) {
 
 #[cfg(windows)]
 fn report_mode(file: &Path, group: &mut Group<'_>) {
-    let text = message!("who else can read {} is not checked on Windows", shown(file));
-    group.note(message!("{text}; see with `icacls {}`", shown(file).quoted(), text));
+    group.unchecked(file);
 }

@@ -3,11 +3,13 @@
 //! Security: it consists of texts, numbers, error messages and the structure of tokens. No type that contains a secret
 //! can be added.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::colour::{Colour, Colours};
 use crate::command::own_check::Refusal;
-use crate::error::{Error, Exit};
+use crate::error::{Error, Exit, shown};
 use crate::foreign_text::{ForeignText, Message};
 use crate::http::record;
 use crate::jwt::{self, Claims};
@@ -250,6 +252,13 @@ impl Group<'_> {
     /// Adds a note: something was not checked.
     pub(super) fn note(&mut self, text: impl Into<Message>) {
         self.add(Grade::Note, text.into(), None, None);
+    }
+
+    /// Adds a note about a file or folder of Windows: its access list is not read.
+    pub(super) fn unchecked(&mut self, path: &Path) {
+        let path = shown(path);
+        let text = message!("who else can read {path} is not checked on Windows", path);
+        self.note(message!("{text}; see with `icacls {}`", path.quoted(), text));
     }
 
     /// Adds a warning: it works, but with a problem or not for long.

@@ -24,7 +24,7 @@ use crate::settings::{Decides, Field, Kind, Settings, Table};
 use crate::{child, private_file, runtime};
 
 use super::aws::Aws;
-use super::command::{Signals, of_words, replace_process};
+use super::command::{Signals, of_words, own_status, replace_process};
 use super::kept_document::MINIMUM_LIFETIME_IN_FILE;
 use super::vault::{self, VaultRun};
 use super::{ConsumerForecast, ConsumerRun, CredentialCommand, aws, forecast, gcp};
@@ -150,7 +150,7 @@ impl CredentialCommand for Exec {
         let mut command = of_words(&args.command);
         exec.put_into_environment(&mut command)?;
         if exec.stays() {
-            exec.run_beside(command, context).map(ExitCode::from)
+            exec.run_beside(command, context).map(own_status)
         } else {
             replace_process(command)
         }
@@ -219,7 +219,7 @@ impl Exec {
     }
 
     /// Runs the command, keeps its credentials fresh meanwhile, and returns its exit status.
-    fn run_beside(&self, mut command: Command, context: Context<'_>) -> Result<u8> {
+    fn run_beside(&self, mut command: Command, context: Context<'_>) -> Result<i32> {
         let obtain = |audience: &str| self.run.id_token(audience, MINIMUM_LIFETIME_IN_FILE);
         let mut tokens = Vec::new();
         for variable in self.of_form(Form::File) {

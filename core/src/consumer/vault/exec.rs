@@ -17,7 +17,7 @@ use crate::message;
 use crate::run::{Context, Run};
 use crate::runtime;
 
-use super::super::command::{Signals, of_words, replace_process};
+use super::super::command::{Signals, of_words, own_status, replace_process};
 use super::super::exchange;
 use super::{Action, Args, VaultRun};
 
@@ -98,7 +98,7 @@ fn run_and_revoke(vault: &VaultRun, mut command: Command) -> Result<ExitCode> {
             if let Err(error) = revoked {
                 info!("{error}");
             }
-            ended.map(ExitCode::from)
+            ended.map(own_status)
         }
     }
 }

@@ -181,7 +181,9 @@ fn check_path(path: &Path, profile: Option<&str>) -> Result<()> {
             hint: "give the profile a name of letters, digits, `.`, `_` and `-`".into(),
         });
     }
-    if path.to_str().is_some_and(|text| is_plain(text, "/\\:")) {
+    // Windows has short names, such as `JANEDO~1`, for folders with a space.
+    let marks = if cfg!(windows) { "/\\:~" } else { "/\\:" };
+    if path.to_str().is_some_and(|text| is_plain(text, marks)) {
         return Ok(());
     }
     Err(Error::Usage {
@@ -189,7 +191,11 @@ fn check_path(path: &Path, profile: Option<&str>) -> Result<()> {
             "`{}` cannot be the path of a token helper: the CLI passes it to a shell",
             shown(path)
         ),
-        hint: "give `--link` with a path without spaces and special characters".into(),
+        hint: if cfg!(windows) {
+            "give `--link` with a path without spaces and special characters; `cmd /c dir /x` shows the short name of a folder, such as `JANEDO~1`".into()
+        } else {
+            "give `--link` with a path without spaces and special characters".into()
+        },
     })
 }
 

@@ -11,6 +11,7 @@ use crate::broker::Broker;
 use crate::cache::KeyBuilder;
 use crate::credential::Secret;
 use crate::digest::Digest;
+use crate::encoding;
 use crate::env::{self, Env};
 use crate::error::{Code, Error, Result, shown};
 use crate::foreign_text::{ForeignText, Message};
@@ -82,11 +83,11 @@ pub(super) fn open_command(setting: &IdentitySetting, _: &Env) -> Result<Externa
 impl ExternalToken {
     fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read_external(FILE, path, MAX_SIZE)?;
-        let text = std::str::from_utf8(&content).unwrap_or_default().trim();
-        if let Err(problem) = Claims::read(text) {
-            return Err(invalid(message!("{FILE} `{}`", shown(path), FILE), problem));
-        }
-        Ok(Self::File { path: path.into(), token: Secret::new(text.to_owned()) })
+        let wrong = |problem: Message| invalid(message!("{FILE} `{}`", shown(path), FILE), problem);
+        let text = encoding::decode_secret(&content)
+            .map_err(|problem| wrong(message!("it {problem}", problem)))?;
+        Claims::read(text.trim()).map_err(|problem| wrong(problem.into()))?;
+        Ok(Self::File { path: path.into(), token: Secret::new(text.trim().to_owned()) })
     }
 
     pub(super) fn describe(&self) -> Message {

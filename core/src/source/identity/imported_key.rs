@@ -12,7 +12,7 @@ use super::authorized_key::{self, AuthorizedKey};
 use super::{Fetching, Identity, IdentityInputs, ResolvedIdentity};
 use crate::broker::Broker;
 use crate::cache::KeyBuilder;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, SET_DATA_FOLDER};
 use crate::foreign_text::{ForeignText, Message};
 use crate::keyring::Keyring;
 use crate::message;
@@ -90,7 +90,7 @@ impl ImportedKeys {
     pub fn of(data_folder: Option<PathBuf>) -> Result<Self> {
         let folder = data_folder.ok_or_else(|| Error::Missing {
             problem: "there is no home folder for the list of imported keys".into(),
-            hint: message!("set HOME or XDG_DATA_HOME; or {OTHERWISE}", OTHERWISE),
+            hint: message!("{SET_DATA_FOLDER}; or {OTHERWISE}", SET_DATA_FOLDER, OTHERWISE),
         })?;
         Ok(Self { folder: folder.join("keys") })
     }

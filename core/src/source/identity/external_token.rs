@@ -84,7 +84,7 @@ impl ExternalToken {
     fn read(path: &Path) -> Result<Self> {
         let content = secret_file::read_external(FILE, path, MAX_SIZE)?;
         let wrong = |problem: Message| invalid(message!("{FILE} `{}`", shown(path), FILE), problem);
-        let text = encoding::decode_secret(&content)
+        let text = encoding::decode_secret(content)
             .map_err(|problem| wrong(message!("it {problem}", problem)))?;
         Claims::read(text.trim()).map_err(|problem| wrong(problem.into()))?;
         Ok(Self::File { path: path.into(), token: Secret::new(text.trim().to_owned()) })

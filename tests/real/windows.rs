@@ -108,11 +108,11 @@ fn the_aws_sdk_runs_the_command_line_that_setup_writes() {
         "--apply",
     ]);
     assert_eq!(setup.status, 0, "{setup:?}");
-    let script = r#"
+    let script = "
         const { fromProcess } = await import(process.argv[1]);
         const keys = await fromProcess()();
         console.log(keys.accessKeyId);
-    "#;
+    ";
     let module = super::peer(
         "aws-javascript/node_modules/@aws-sdk/credential-provider-process/dist-cjs/index.js",
     );

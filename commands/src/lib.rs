@@ -13,7 +13,7 @@ pub mod fuzzing;
 mod kubeconfig;
 
 use yc_id_token_core::{
-    broker, cache, child, clock, colour, consumer, credential, digest, endpoint, env, error, files,
-    foreign_text, harden, http, jwt, keyring, log, message, output, private_file, random, run,
-    runtime, secret_file, settings, shell, source, spinner, yaml,
+    broker, cache, child, clock, colour, consumer, credential, digest, encoding, endpoint, env,
+    error, files, foreign_text, harden, http, jwt, keyring, log, message, output, private_file,
+    random, run, runtime, secret_file, settings, shell, source, spinner, yaml,
 };

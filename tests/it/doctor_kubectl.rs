@@ -1,6 +1,7 @@
 //! `doctor` finds why clients cannot run the program, also without kubectl. `tests/real/doctor_kubectl.rs` tests it
 //! with kubectl.
 
+use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -333,6 +334,9 @@ fn files_are_read_as_kubectl_reads_them() {
     let file = sandbox.write(".kube/config", &text);
     let found = look(&sandbox);
     found.exits(0).has("ok", "user `sa` of ");
+    let utf_16 = std::iter::once(0xfeff).chain(text.encode_utf16());
+    fs::write(&file, utf_16.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    look(&sandbox).exits(0).has("ok", "user `sa` of ");
     // Of two files, the first that defines a name wins.
     let mut exec = right();
     exec["args"] = json!(["kubectl", "--profile=no"]);

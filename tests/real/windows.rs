@@ -108,11 +108,11 @@ fn the_aws_sdk_runs_the_command_line_that_setup_writes() {
         "--apply",
     ]);
     assert_eq!(setup.status, 0, "{setup:?}");
-    let script = r#"
+    let script = "
         const { fromProcess } = await import(process.argv[1]);
         const keys = await fromProcess()();
         console.log(keys.accessKeyId);
-    "#;
+    ";
     let module = super::peer(
         "aws-javascript/node_modules/@aws-sdk/credential-provider-process/dist-cjs/index.js",
     );
@@ -135,6 +135,8 @@ fn the_cli_of_openbao_runs_the_token_helper() {
     windows.sandbox.set("VAULT_CACERT", authority);
     let printed = windows.run(&["vault", "install-helper"]).ok();
     assert!(printed.contains(&format!(r"{HOME}\.local\bin\yc-id-token-vault.exe")), "{printed}");
+    let again = windows.run(&["vault", "install-helper"]).ok();
+    assert!(again.lines().all(|line| line.starts_with("unchanged ")), "{again}");
     let config = fs::read_to_string(home().join(".vault")).unwrap();
     assert_eq!(
         config,

@@ -285,8 +285,9 @@ mod system {
     }
 
     /// A copy may be of an older version.
-    pub(super) fn leads_to(_: &Path, _: &Path) -> bool {
-        false
+    pub(super) fn leads_to(copy: &Path, program: &Path) -> bool {
+        let (copy, program) = (std::fs::read(copy), std::fs::read(program));
+        matches!((copy, program), (Ok(copy), Ok(program)) if copy == program)
     }
 
     /// Never called: `check_config` refuses it.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::command::query::{Answer, NoAnswer, json, query};
 use crate::consumer::EXEC_EXTENSION as EXTENSION;
+use crate::encoding;
 use crate::error::plain;
 use crate::foreign_text::{ForeignText, Message};
 use crate::message;
@@ -138,8 +139,17 @@ pub(super) struct Unreadable {
 
 /// Whether a file mentions this program.
 pub(super) fn mentions(file: &Path) -> bool {
-    let bytes = private_file::read_plain(file, LIMIT).map(Zeroizing::new).unwrap_or_default();
+    let bytes = content(file).unwrap_or_default();
     memchr::memmem::find(&bytes, b"yc-id-token").is_some()
+}
+
+/// The content of a file in UTF-8. kubectl reads UTF-16 too.
+fn content(file: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    let bytes = private_file::read_plain(file, LIMIT).map(Zeroizing::new)?;
+    Ok(match encoding::decode_secret(bytes.clone()) {
+        Ok(text) => Zeroizing::new(text.as_bytes().to_vec()),
+        Err(_) => bytes,
+    })
 }
 
 impl Kubeconfig {
@@ -163,8 +173,8 @@ impl Kubeconfig {
     }
 
     pub(super) fn by_file(path: &Path) -> Result<Option<Self>, Unreadable> {
-        let bytes = match private_file::read_plain(path, LIMIT) {
-            Ok(bytes) => Zeroizing::new(bytes),
+        let bytes = match content(path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 let problem = message!("cannot be read: {}", plain(&error));

@@ -47,6 +47,7 @@ pub(crate) fn print(program: &Path, map: &Path) -> ExitCode {
 }} INSERT AFTER .relr.dyn
 SECTIONS {{
   .init : {{ KEEP(*(.init)) }}
+  .fini : {{ KEEP(*(.fini)) }}
   .text : {{
     {UNSEEN}
     {}

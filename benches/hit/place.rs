@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use yc_id_token_emulator::{Emulator, KeySize, Options};
+use yc_id_token_emulator::{Emulator, KeySize};
 
 /// Another cloud's plugin for kubectl, the fastest known one.
 pub(crate) const PEER: &str = "gke-gcloud-auth-plugin";
@@ -29,8 +28,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(program: &Path) -> Self {
-        let options = Options { id_token_life: until_five_past(), ..Options::default() };
-        let cloud = Emulator::start_with(options).unwrap();
+        let cloud = Emulator::start().unwrap();
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         let place = Self {
@@ -231,13 +229,6 @@ impl Run {
     }
 }
 
-/// The time from now to five past an hour, at least an hour. A consumer then prints a time with leading zeros at any time
-/// of the day, and always calls the same functions for that.
-fn until_five_past() -> Duration {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    Duration::from_secs(2 * 3600 + 5 * 60 - now % 3600)
-}
-
 /// Makes a file private.
 pub(crate) fn private(path: &Path) -> PathBuf {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -275,7 +266,7 @@ impl Server {
 const KEYS: &str = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult>\
     <AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/robot/bench</Arn></AssumedRoleUser>\
     <Credentials><AccessKeyId>ASIABENCH</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
-    <SessionToken>token</SessionToken><Expiration>2099-01-01T05:05:05Z</Expiration></Credentials>\
+    <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
     </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
 
 const LOGIN: &str = r#"{"auth":{"client_token":"s.bench","accessor":"a","policies":["p"],"lease_duration":3600,"renewable":true,"token_type":"service","num_uses":0}}"#;

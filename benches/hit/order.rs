@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::CONSUMERS;
+use crate::install::install;
 use crate::place::Place;
 
 /// Functions of every hit that do not run under valgrind, which has no vDSO, and not the newest instructions.
@@ -14,7 +15,8 @@ const UNSEEN: &str = "*:strcmp.lo(.text.strcmp) *(.text.*crc32fast*specialized*)
 
 /// `map` is what the linker wrote about the program.
 pub(crate) fn print(program: &Path, map: &Path) -> ExitCode {
-    let place = Place::new(program);
+    let mut place = Place::new(program);
+    place.program = install(place.home.path(), program);
     let sections = sections(&fs::read_to_string(map).unwrap());
     let mut readers = vec![[false; CONSUMERS.len()]; sections.len()];
     for (at, consumer) in CONSUMERS.into_iter().enumerate() {

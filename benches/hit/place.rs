@@ -32,7 +32,8 @@ impl Place {
         let account = cloud.add_service_account("robot", "b1gfolder");
         let key = cloud.add_authorized_key(&account, KeySize::Rsa2048);
         let place = Self {
-            home: tempfile::tempdir().unwrap(),
+            // Not $TMPDIR: the length of the path decides what a hit allocates.
+            home: tempfile::tempdir_in("/tmp").unwrap(),
             cloud,
             program: program.canonicalize().unwrap(),
             server: Server::start(),

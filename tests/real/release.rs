@@ -132,6 +132,7 @@ fn the_notes_are_the_dated_section_of_the_version() {
         "Cargo.toml",
         "[workspace.package]\nversion = \"1.2.0\"\n[workspace.dependencies]\n",
     );
+    sandbox.write("release/version", &project_file("release/version"));
     let script = sandbox.write("release/notes", &project_file("release/notes"));
     let notes = |version: &str, changelog: &str| {
         sandbox.write("CHANGELOG.md", changelog);

@@ -1,5 +1,5 @@
-//! The cost of a run with nothing cached, over TLS: its system calls, its time compared with that of a minimal client, and
-//! its round trips.
+//! The cost of a run with nothing cached, over TLS: its system calls, its time compared with that of a minimal client,
+//! and its round trips.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -92,8 +92,8 @@ fn sections(map: &str) -> Vec<Section> {
     sections
 }
 
-/// The addresses that a hit runs or reads, in the addresses of the file. Lackey writes a line `KIND ADDRESS,SIZE` for each
-/// instruction (`I`), load (`L`), and both (`M`), the first of which is that of the entry point.
+/// The addresses that a hit runs or reads, in the addresses of the file. Lackey writes a line `KIND ADDRESS,SIZE` for
+/// each instruction (`I`), load (`L`), and both (`M`), the first of which is that of the entry point.
 fn read(place: &Place, consumer: &str) -> impl Iterator<Item = u64> {
     let trace = place.home.path().join("trace");
     let file = format!("--log-file={}", trace.display());

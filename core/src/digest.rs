@@ -4,6 +4,8 @@ use std::fmt;
 
 use ring::digest::{Context, SHA256};
 
+pub(crate) const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Digest([u8; 32]);
 
@@ -20,11 +22,10 @@ impl Digest {
 
     /// The digest in hexadecimal.
     pub fn to_hex(self) -> String {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = String::with_capacity(2 * self.0.len());
         for byte in self.0 {
             for digit in [byte >> 4, byte & 15] {
-                hex.push(char::from(DIGITS[usize::from(digit)]));
+                hex.push(char::from(HEX_DIGITS[usize::from(digit)]));
             }
         }
         hex

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The checksum detects a file that was cut or changed, as by a power failure: entries are not synced. Its credential
-//! would be rejected for no visible reason. A cryptographic digest would not detect more, because anyone who can write the file can compute it, and would cost a
-//! hit 20,000 instructions. The key inside detects an entry that was copied over another one.
+//! would be rejected for no visible reason. A cryptographic digest would not detect more, because anyone who can write
+//! the file can compute it, and would cost a hit 20,000 instructions. The key inside detects an entry that was copied over another one.
 
 use std::io;
 use std::path::Path;
@@ -20,6 +20,7 @@ use super::file::ENTRY_LIMIT;
 use super::key::Key;
 use super::metadata::EntryMetadata;
 use crate::credential::{Cacheable, Credential, Lifetime};
+use crate::digest::HEX_DIGITS;
 use crate::private_file;
 
 /// The version of the format. It is part of the file name, so that two versions of the program do not remove each
@@ -129,7 +130,7 @@ fn body(entry: &[u8]) -> Option<&[u8]> {
 /// always call the same functions, because `release/binary` orders them by that.
 fn checksum(body: &[u8]) -> [u8; CHECKSUM] {
     let sum = crc32fast::hash(body);
-    std::array::from_fn(|at| b"0123456789abcdef"[(sum >> (28 - 4 * at)) as usize & 0xf])
+    std::array::from_fn(|at| HEX_DIGITS[(sum >> (28 - 4 * at)) as usize & 0xf])
 }
 
 #[cfg(test)]

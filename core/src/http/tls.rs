@@ -157,19 +157,19 @@ fn with_certificate(
     const CERTIFICATE: &str = "the client certificate";
     const KEY: &str = "the client key";
     let ClientCertificate { chain: chain_path, key: key_path } = certificate;
-    let invalid_value = |what, path: &Path, problem: Message, hint: &'static str| {
+    let invalid_file = |what, path: &Path, problem: Message, hint: &'static str| {
         Error::IdentityFile { what, path: path.into(), problem: problem.into(), hint: hint.into() }
     };
     let pem = private_file::read_plain(chain_path, BUNDLE_LIMIT)
         .map_err(|error| Error::unreadable(CERTIFICATE, chain_path, error))?;
     let chain = Bundle::parse(&pem);
     if let Some(problem) = chain.problem() {
-        return Err(invalid_value(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES));
+        return Err(invalid_file(CERTIFICATE, chain_path, problem, PEM_CERTIFICATES));
     }
     let pem = secret_file::read(KEY, key_path, BUNDLE_LIMIT)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
         debug!(%error, "no private key");
-        invalid_value(
+        invalid_file(
             KEY,
             key_path,
             "holds no PEM private key that is not encrypted".into(),
@@ -179,7 +179,7 @@ fn with_certificate(
     accept(chain.certificates, key).map_err(|error| {
         debug!(error = %ForeignText::new(&error.to_string()), "refused");
         let problem = message!("does not match the certificate `{}`", shown(chain_path));
-        invalid_value(KEY, key_path, problem, "give the key that the certificate was made for")
+        invalid_file(KEY, key_path, problem, "give the key that the certificate was made for")
     })
 }
 

@@ -115,7 +115,14 @@ fn in_container(sandbox: &Sandbox, script: &str) -> Command {
 /// The arguments of a container's command, for a shell with the program on the `PATH`.
 fn line(command: &Value) -> String {
     let words: Vec<&str> = command.as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    filled_in(&words.join(" "), "/usr/local/bin/yc-id-token agent", "yc-id-token agent")
+    filled_in(&words.join(" "), &in_the_image(), "yc-id-token")
+}
+
+/// Where the program is in the image of a release.
+fn in_the_image() -> String {
+    let script = project_file("release/image.py");
+    let path = script.lines().find_map(|line| line.strip_prefix("PROGRAM = \"")).unwrap();
+    path.trim_end_matches('"').to_owned()
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Error {
             Self::Stdout(_) => "the program that reads the output closed it; run the command by hand to see it".into(),
             Self::OutputFile { .. } => "choose a file in a folder that you can write to".into(),
             Self::Unreadable { what, .. } => message!("check that {what} exists and that you can read it", what),
-            Self::Value { .. } => "see `yc-id-token --help` for the values it can have".into(),
+            Self::Value { .. } => "see the `--help` of the command for the values it can have".into(),
             Self::NoIdentity { .. } => {
                 "give `--key-file` with an authorized key, or `--identity yc-cli` where `yc` is set up, or set YC_IAM_TOKEN, or run it on a machine with a service account".into()
             }

@@ -220,6 +220,7 @@ impl Client {
         }
         let way = Way {
             host: &self.endpoint.host(),
+            is_on_loopback: self.endpoint.is_on_loopback(),
             seconds: waited.as_secs_f32(),
             connected: self.ahead.has_connected(),
             name: self.names.waits_for().map(ForeignText::from),

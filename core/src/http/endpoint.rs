@@ -60,7 +60,7 @@ impl Endpoint {
         }
         match url.scheme() {
             "https" => Ok(Self::of(&url)),
-            "http" if is_loopback(&url) => Ok(Self::of(&url)),
+            "http" if is_loopback(url.host_str().unwrap_or_default()) => Ok(Self::of(&url)),
             "http" => Err(refuse(
                 shown,
                 "is plain http, which would show your token to the network",
@@ -147,6 +147,10 @@ impl Endpoint {
     pub(super) fn is_tls(&self) -> bool {
         self.text.starts_with("https:")
     }
+
+    pub(super) fn is_on_loopback(&self) -> bool {
+        is_loopback(self.authority().0)
+    }
 }
 
 /// The address of a path below a base.
@@ -194,8 +198,8 @@ fn is_plain_name(host: &str) -> bool {
             .is_some_and(|it| it.starts_with(|it: char| it.is_ascii_lowercase()))
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
+/// Whether a host is `localhost` or an address of loopback.
+fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     names::is_this_machine(host) || address.is_ok_and(|address| address.is_loopback())
 }
@@ -231,7 +235,7 @@ mod tests {
             if is_plain(&text) {
                 let url = Url::parse(&text).unwrap();
                 prop_assert_eq!(url.as_str(), format!("{text}/"));
-                prop_assert!(scheme == "https" || is_loopback(&url));
+                prop_assert!(scheme == "https" || is_loopback(url.host_str().unwrap()));
             }
         }
     }

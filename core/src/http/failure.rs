@@ -83,6 +83,7 @@ impl Failure {
 /// How a request reached a server, for messages.
 pub(super) struct Way<'a> {
     pub(super) host: &'a Message,
+    pub(super) is_on_loopback: bool,
     /// How long the request took.
     pub(super) seconds: f32,
     /// Whether a connection was made.
@@ -157,6 +158,7 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
             message!("cannot connect to {host}: {cause}", host, cause)
         };
         let hint = match way.proxy {
+            None if way.is_on_loopback => "start the server, or correct its address",
             None => "check the network; behind a proxy, set HTTPS_PROXY or give `--proxy`",
             Some(_) => "check the network, and the proxy's address",
         };

@@ -114,7 +114,7 @@ impl Args {
             None | Some(_) => Err(Error::Usage {
                 problem: "`--print` and `--apply` follow the name of a consumer, or `--undo`"
                     .into(),
-                hint: "see `yc-id-token setup --help`".into(),
+                hint: "write them at the end: `yc-id-token setup aws --print`".into(),
             }),
         }
     }

@@ -83,7 +83,7 @@ impl Question {
             None => Ok(()),
             Some(problem) => Err(Error::Usage {
                 problem: message!("`{}`: {problem}", self.flag, problem),
-                hint: "see `yc-id-token setup --help`".into(),
+                hint: "see the `--help` of the command".into(),
             }),
         }
     }

@@ -272,9 +272,14 @@ if aws iam get-open-id-connect-provider --open-id-connect-provider-arn {arn} >/d
 else
   aws iam create-open-id-connect-provider --url {url} --client-id-list {audience}
 fi
-aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$(cat <<'EOF'
+policy=$(cat <<'EOF'
 {policy}EOF
-)\"
+)
+if aws iam get-role --role-name {name} >/dev/null 2>&1; then
+  printf '%s\\n' 'The role exists. If its trust policy does not have this statement, add it:' \"$policy\"
+else
+  aws iam create-role --role-name {name}{path} --assume-role-policy-document \"$policy\"
+fi
 # Then attach the policies that the role needs, such as:
 # aws iam attach-role-policy --role-name {name} --policy-arn arn:{partition}:iam::aws:policy/ReadOnlyAccess
 ",

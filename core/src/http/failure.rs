@@ -158,7 +158,9 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
             message!("cannot connect to {host}: {cause}", host, cause)
         };
         let hint = match way.proxy {
-            None if way.is_on_loopback => "start the server, or correct its address",
+            None if way.is_on_loopback && is_refused(error) => {
+                "start the server, or correct its address"
+            }
             None => "check the network; behind a proxy, set HTTPS_PROXY or give `--proxy`",
             Some(_) => "check the network, and the proxy's address",
         };
@@ -181,6 +183,13 @@ fn client_failure(error: &reqwest::Error, way: &Way<'_>) -> (Code, Message, Mess
 
 fn is_tls(error: &reqwest::Error) -> bool {
     find::<rustls::Error>(error).is_some()
+}
+
+/// Whether nothing listens at the port.
+fn is_refused(error: &reqwest::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// The innermost cause with a useful text, without the client's own wrapping and links to its documentation.

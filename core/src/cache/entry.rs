@@ -7,7 +7,8 @@
 //!
 //! The checksum detects a file that was cut or changed, as by a power failure: entries are not synced. Its credential
 //! would be rejected for no visible reason. A cryptographic digest would not detect more, because anyone who can write
-//! the file can compute it, and would cost a hit 20,000 instructions. The key inside detects an entry that was copied over another one.
+//! the file can compute it, and would cost a hit 20,000 instructions. The key inside detects an entry that was copied
+//! over another one.
 
 use std::io;
 use std::path::Path;
